@@ -1,0 +1,51 @@
+# Every target sets up all that it needs: distribution packages (as root) and a virtual environment in .venv.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+PLUGINS := $(wildcard plugins/*)
+# What an environment is made from: when one of these changes, it is made again.
+RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+
+.PHONY: help demo test check format clean
+
+help:
+	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
+	@echo "make test    the whole test-suite, the cluster's scenarios included (as root)"
+	@echo "make check   ruff and mypy"
+	@echo "make clean   remove what make made"
+
+demo: packages-demo $(VENV)/.demo
+	$(BIN)/cloudha lab demo
+
+test: packages-test $(VENV)/.test $(VENV)/awscli/.done check
+	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+
+check: $(VENV)/.test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+format: $(VENV)/.test
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+packages-%:
+	@scripts/prepare $*
+
+# The demo needs the core and the simulated cloud only: no cloud's SDK.
+$(VENV)/.demo: pyproject.toml plugins/sim/pyproject.toml
+	@scripts/make-venv $(VENV) -e . -e ./plugins/sim
+	@touch $@
+
+$(VENV)/.test: $(RECIPE)
+	@scripts/make-venv $(VENV) -e '.[testing,dev]' $(foreach plugin,$(PLUGINS),-e './$(plugin)[emulator]')
+	@touch $@ $(VENV)/.demo
+
+# awsvip, which ours is compared with, is a shell script around the AWS command line; that wants a botocore of its own.
+$(VENV)/awscli/.done:
+	@scripts/make-venv $(VENV)/awscli awscli
+	@touch $@
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

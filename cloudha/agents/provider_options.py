@@ -1,0 +1,40 @@
+"""The parameters of all installed providers, merged for metadata: pcs refuses what the metadata does not list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from cloudha import plugins
+from cloudha.errors import CloudhaError
+from cloudha.options import COMMON_OPTIONS, Option
+
+__all__ = ["installed_options"]
+
+
+def installed_options(own: Iterable[str]) -> tuple[tuple[Option, ...], tuple[str, ...]]:
+    """Return the common options and those of every installed provider, and a warning for each broken provider.
+
+    The help of a provider's option names the providers that it applies to. An option is required of nobody here,
+    since another provider may be in use; the host checks that when it knows which one.
+
+    :param own: names that the agent itself declares.
+    """
+    merged: dict[str, Option] = {option.name: option for option in COMMON_OPTIONS}
+    owners: dict[str, list[str]] = {}
+    warnings: list[str] = []
+    reserved = tuple(own)
+    for name in plugins.installed_names():
+        try:
+            provider = plugins.load(name, reserved)
+        except CloudhaError as error:
+            warnings.append(f"provider {name} is left out: {error}")
+            continue
+        for option in provider.info.options:
+            owners.setdefault(option.name, []).append(name)
+            merged.setdefault(option.name, replace(option, required=False))
+    described = tuple(
+        replace(option, help=f"{option.help} ({', '.join(owners[option.name])})") if option.name in owners else option
+        for option in merged.values()
+    )
+    return described, tuple(warnings)

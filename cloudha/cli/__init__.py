@@ -1,0 +1,1 @@
+"""The ``cloudha`` command, for people. The agents never import it."""

@@ -1,0 +1,88 @@
+"""``cloudha``: install the agents, run the simulated cloud and the lab."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from pathlib import Path
+
+import click
+
+from cloudha import __version__
+from cloudha.errors import CloudhaError
+
+__all__ = ["main"]
+
+
+class _Friendly(click.Group):
+    """A group whose commands end with one line for every error of ours, and whose heavy parts load when asked for."""
+
+    # name -> module:attribute, and the distribution that has it when it is not this one
+    later: dict[str, tuple[str, str]] = {  # noqa: RUF012 - a constant of the class
+        "sim": ("cloudha_plugin_sim.command:sim", "cloudha-plugin-sim"),
+        "lab": ("cloudha.lab.cli:lab", ""),
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *self.later])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.later:
+            return super().get_command(ctx, cmd_name)
+        target, distribution = self.later[cmd_name]
+        module, _, attribute = target.partition(":")
+        try:
+            found = getattr(import_module(module), attribute)
+        except ModuleNotFoundError as error:
+            if distribution and error.name and module.startswith(error.name):
+                raise click.ClickException(
+                    f"{cmd_name} comes with {distribution}; run: {sys.prefix}/bin/pip install {distribution}"
+                ) from None
+            raise
+        return found if isinstance(found, click.Command) else None
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except CloudhaError as error:
+            raise click.ClickException(str(error)) from None
+
+
+@click.group(cls=_Friendly, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, "-V", "--version", prog_name="cloudha")
+def main() -> None:
+    """Fencing and floating IP addresses for Pacemaker on any cloud."""
+
+
+@main.command()
+@click.option("--root", type=click.Path(path_type=Path, file_okay=False), default=Path("/"), help="Write below this.")
+@click.option("--uninstall", "remove", is_flag=True, help="Remove what was written.")
+def install(root: Path, *, remove: bool) -> None:
+    """Put fence_cloud and ocf:cloudha:floating-ip where Pacemaker finds them."""
+    from cloudha import install as place  # the command has the same name
+
+    for change in place.uninstall(root) if remove else place.install(root):
+        click.echo(f"{change.done.value}: {change.path}")
+    hidden = place.out_of_reach(Path(sys.executable))
+    if hidden and not remove:
+        click.echo(
+            f"warning: only root can reach {sys.executable} (see {hidden}): metadata calls of other users (hacluster, "
+            "ocf-tester) will fail; better install cloudha into an environment such as /opt/cloudha",
+            err=True,
+        )
+
+
+@main.command()
+def providers() -> None:
+    """Show the installed providers."""
+    from cloudha import plugins  # the other commands do not need it
+
+    for name in plugins.installed_names():
+        try:
+            provider = plugins.load(name)
+        except CloudhaError as error:
+            click.echo(f"{name}: BROKEN: {error}", err=True)
+        else:
+            kinds = ", ".join(kind.value for kind in provider.info.kinds) or "no addresses"
+            fencing = "fencing" if provider.implements("power_off") else "no fencing"
+            click.echo(f"{name}: {provider.info.title} ({fencing}; {kinds}) - {provider.entry.origin}")

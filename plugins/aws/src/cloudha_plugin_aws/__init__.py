@@ -1,0 +1,1 @@
+"""cloudha's provider for AWS."""

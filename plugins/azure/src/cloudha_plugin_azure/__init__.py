@@ -1,0 +1,1 @@
+"""The provider ``azure``: Microsoft Azure, its sovereign clouds and Azure Stack Hub."""

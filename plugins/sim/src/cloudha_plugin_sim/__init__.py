@@ -1,0 +1,1 @@
+"""The simulated cloud: ``provider`` is what the agents load, all else is the cloud itself."""
