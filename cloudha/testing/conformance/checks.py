@@ -15,7 +15,7 @@ from cloudha.errors import CloudhaError
 from cloudha.plugins import Provider
 from cloudha.testing.conformance.agents import Agents, Executables
 from cloudha.testing.conformance.cloud import Capability, Fault, TestCloud
-from cloudha.testing.conformance.hooks import READ_SECONDS, Hooks, api_calls
+from cloudha.testing.conformance.hooks import Hooks, api_calls
 from cloudha.types import Kind
 
 __all__ = ["Checks"]
@@ -54,7 +54,6 @@ class Checks:
     may import for its metadata, because they are small and the provider's distribution requires them.
     ``failing_seconds``: the deadline, 3 at least, of each action that runs while the cloud fails. With too short a one
     on a slow machine, an action ends before it can go wrong.
-    ``read_seconds``: what a hook may wait for one answer; more for an emulator in this process that is slow at times.
     """
 
     provider: ClassVar[str]
@@ -63,7 +62,6 @@ class Checks:
     unused_secrets: ClassVar[Mapping[str, str]] = {}
     own_modules: ClassVar[frozenset[str]] = frozenset()
     failing_seconds: ClassVar[float] = 3.0
-    read_seconds: ClassVar[float] = READ_SECONDS
 
     @classmethod
     def pytest_generate_tests(cls, metafunc: pytest.Metafunc) -> None:
@@ -124,7 +122,7 @@ class Checks:
     @pytest.fixture
     def hooks(self, loaded: Provider, fresh: TestCloud) -> Hooks:
         """The provider's hooks, called directly."""
-        return Hooks(loaded, fresh, self.read_seconds)
+        return Hooks(loaded, fresh)
 
     @pytest.fixture
     def agents(self, loaded: Provider, executables: Executables, fresh: TestCloud) -> Iterator[Agents]:

@@ -83,7 +83,7 @@ class FaultChecks(Checks):
         """Who we are is then unknown; a guess would bind the address to the wrong machine."""
         if not self.kinds:
             pytest.skip("the provider floats no addresses")
-        cloud.inject(metadata_fault, Scope.METADATA)
+        hooks.inject(metadata_fault, Scope.METADATA)
         with pytest.raises(Unavailable):
             hooks.local_node()
 
@@ -94,7 +94,7 @@ class FaultChecks(Checks):
         self.need(Capability.LOCAL_EVIDENCE)
         ip = cloud.addresses(kind, 4)[0]
         cloud.give(kind, ip, cloud.machines[0].id)
-        cloud.inject(metadata_fault, Scope.METADATA)
+        hooks.inject(metadata_fault, Scope.METADATA)
         try:
             evidence = hooks.local_evidence(kind, ip)
         except CloudhaError:
@@ -106,7 +106,7 @@ class FaultChecks(Checks):
         self.need(Capability.LOCAL_EVIDENCE)
         ip = cloud.addresses(kind, 4)[0]
         cloud.give(kind, ip, cloud.machines[0].id)
-        cloud.inject(Fault.ERROR, Scope.API)
+        hooks.inject(Fault.ERROR, Scope.API)
         assert hooks.local_node().id == cloud.machines[0].id
         assert hooks.local_evidence(kind, ip).verdict is Verdict.YES
 
@@ -131,7 +131,7 @@ def _provoke(hooks: Hooks, call: ApiCall, fault: Fault, scope: Scope = Scope.API
         cloud.give(call.kind, cloud.addresses(call.kind, 4)[0], cloud.machines[0].id)
     if call.hook == "power_on":
         cloud.set_power(cloud.machines[1].id, on=False)
-    cloud.inject(fault, scope)
+    hooks.inject(fault, scope)
     try:
         answer = hooks.call(call)
     except Exception as error:  # noqa: BLE001 - of whatever class: the check judges it

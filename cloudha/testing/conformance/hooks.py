@@ -13,7 +13,7 @@ from cloudha.deadline import Deadline
 from cloudha.guard import Hung, bounded
 from cloudha.options import COMMON_OPTIONS, OptionType, parse, read_secret_file
 from cloudha.plugins import Provider
-from cloudha.testing.conformance.cloud import TestCloud
+from cloudha.testing.conformance.cloud import Fault, Scope, TestCloud
 from cloudha.types import (
     Accepted,
     AccessReport,
@@ -34,10 +34,13 @@ __all__ = ["ApiCall", "Hooks", "api_calls", "secrets"]
 
 T = TypeVar("T")
 
-# One hook is a handful of requests to a cloud that answers at once, or that hangs for READ_SECONDS each. One that is
+# One hook is a handful of requests to a cloud that answers at once, or that hangs for HANG_SECONDS each. One that is
 # not back by now retries, sleeps or polls, or has no timeouts. Far more than a slow machine needs.
-CALL_SECONDS = 6.0
-READ_SECONDS = 0.25
+CALL_SECONDS = 10.0
+# A test cloud that shares a busy machine with its tests may well take a second over an answer: no fault of the hook's.
+READ_SECONDS = 8.0
+# Where no answer will come, waiting for one shows nothing.
+HANG_SECONDS = 0.25
 # The deadline that the hook sees: so far away that only its own timeouts can end a hanging request.
 DEADLINE_SECONDS = 60.0
 # No cloud of two machines has a listing this long; one that is longer never ends.
@@ -83,11 +86,17 @@ def api_calls(kinds: Iterable[Kind], *, fencing: bool, changing: bool | None) ->
 class Hooks:
     """The provider's hooks. Each method calls one of them once and fails the check when it does not answer rightly."""
 
-    def __init__(self, provider: Provider, cloud: TestCloud, read_seconds: float = READ_SECONDS) -> None:
-        self.read_seconds = read_seconds
+    def __init__(self, provider: Provider, cloud: TestCloud) -> None:
+        self._read_seconds = READ_SECONDS
         self.provider = provider
         self.cloud = cloud
         self._context: Context | None = None
+
+    def inject(self, fault: Fault, scope: Scope) -> None:
+        """Put a fault in force until the cloud's reset, for this object's calls."""
+        if fault is Fault.HANG:
+            self._read_seconds = HANG_SECONDS
+        self.cloud.inject(fault, scope)
 
     def keep_context(self) -> None:
         """Use one context for the following calls, as the calls of one action do."""
@@ -187,7 +196,7 @@ class Hooks:
     def _new_context(self) -> Context:
         settings = parse((*COMMON_OPTIONS, *self.provider.info.options), self.cloud.options())
         return Context(
-            settings, Deadline(DEADLINE_SECONDS), connect_seconds=self.read_seconds, read_seconds=self.read_seconds
+            settings, Deadline(DEADLINE_SECONDS), connect_seconds=self._read_seconds, read_seconds=self._read_seconds
         )
 
     def _fail(self, text: str) -> NoReturn:

@@ -190,8 +190,6 @@ class TestAws(ProviderConformance):
     """The kit, on provider aws."""
 
     provider = "aws"
-    # moto and boto3 share this process, and building a client's model can hold both up.
-    read_seconds = 1.0
     kinds = (Kind.PRIVATE, Kind.PUBLIC, Kind.ROUTE)
 
     @pytest.fixture(scope="class")
