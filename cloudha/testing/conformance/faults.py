@@ -77,9 +77,7 @@ class FaultChecks(Checks):
         """What has been asked already."""
         return _Raised()
 
-    def test_local_node_without_metadata_is_unavailable(
-        self, metadata_fault: Fault, hooks: Hooks, cloud: TestCloud
-    ) -> None:
+    def test_local_node_without_metadata_is_unavailable(self, metadata_fault: Fault, hooks: Hooks) -> None:
         """Who we are is then unknown; a guess would bind the address to the wrong machine."""
         if not self.kinds:
             pytest.skip("the provider floats no addresses")

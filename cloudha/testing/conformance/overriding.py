@@ -15,9 +15,7 @@ F = TypeVar("F", bound=Callable[..., object])
 
 REASON = "__cloudha_reason__"
 # What an author is meant to set. Everything else in the kit's classes is the kit's.
-SUPPLIED = frozenset(
-    {"cloud", "provider", "kinds", "without", "unused_secrets", "own_modules", "failing_seconds"}
-)
+SUPPLIED = frozenset({"cloud", "provider", "kinds", "without", "unused_secrets", "own_modules", "failing_seconds"})
 
 
 def overrides_check(*, reason: str) -> Callable[[F], F]:
