@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from cloudha import announce, local_mark, nic
 from cloudha.audit import Outcome
@@ -26,6 +25,7 @@ from cloudha.errors import (
 )
 from cloudha.fencing import find_node
 from cloudha.host import Host
+from cloudha.record import Record
 from cloudha.types import Accepted, AddressChange, AddressQuery, Binding, Evidence, IPAddress, Kind, Node, Verdict
 
 __all__ = ["FloatingAddress", "Held", "Request", "Status", "certainly_not_here", "lacks_means", "stop"]
@@ -51,8 +51,7 @@ class Held(enum.Enum):
     NOT_HERE = "not here"
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
+class Status(Record):
     """A monitor's answer that is certain. ``degraded`` says what could not be checked, "" when all was."""
 
     running: bool
@@ -60,8 +59,7 @@ class Status:
     reason: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(Record):
     """What the resource's parameters ask for. ``node``: who I am, "" to let the provider find out."""
 
     kind: Kind
@@ -72,13 +70,13 @@ class Request:
     takeover: bool = True
 
 
-@dataclass
 class _Progress:
     """How far a change has come: accepted or not, what came in between, and looks in a row without the address."""
 
-    accepted: Accepted | None = None
-    trouble: str = ""
-    looks: int = 0
+    def __init__(self) -> None:
+        self.accepted: Accepted | None = None
+        self.trouble = ""
+        self.looks = 0
 
 
 def _tried(step: Callable[[_Progress], bool], progress: _Progress) -> bool:

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-from dataclasses import dataclass
 
+from cloudha.record import Record
 from cloudha.types import IPAddress
 
 __all__ = ["Announcement", "announce"]
@@ -42,8 +42,7 @@ HOP_LIMIT = 255
 ADVERTISEMENTS = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Announcement:
+class Announcement(Record):
     """What :func:`announce` did: ``packets`` sent, or 0 and the ``reason`` (one line) why none was."""
 
     packets: int

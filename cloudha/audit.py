@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import enum
 import os
-from dataclasses import dataclass
 
 from cloudha import __version__
 from cloudha.errors import one_line
+from cloudha.record import Record
 
 __all__ = ["SOCKET", "AuditEvent", "Outcome", "record"]
 
@@ -39,8 +39,7 @@ class Outcome(enum.Enum):
 SEVERITY = {Outcome.CONFIRMED: 5, Outcome.FAILED: 3, Outcome.UNKNOWN: 4}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class AuditEvent:
+class AuditEvent(Record):
     """One change, in the words of the log line; a text that does not apply is "" and left out of it.
 
     ``agent``: fence_cloud or floating-ip; ``action``: what the cluster asked of it (off, start); ``instance``: the

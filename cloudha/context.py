@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeVar
 
 from cloudha.deadline import Deadline
 from cloudha.options import Settings
 
 __all__ = ["Context", "Timeouts"]
 
-T = TypeVar("T")
+# For mypy, which knows the name. The real one is in typing, which metadata can do without.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TypeVar
+
+    from typing_extensions import Self
+
+    T = TypeVar("T")
 
 # One request to a healthy API takes well under a second; these bound a hanging one, so that a retry still fits.
 CONNECT_SECONDS = 3.0
@@ -19,11 +25,24 @@ READ_SECONDS = 8.0
 LEAST_SECONDS = 0.1
 
 
-class Timeouts(NamedTuple):
-    """Seconds for one HTTP request, to be passed to the SDK."""
+class Timeouts(tuple[float, float]):
+    """Seconds for one HTTP request, ``(connect, read)``, to be passed to the SDK."""
 
-    connect: float
-    read: float
+    __slots__ = ()
+
+    def __new__(cls, connect: float, read: float) -> Self:
+        """Take both."""
+        return super().__new__(cls, (connect, read))
+
+    @property
+    def connect(self) -> float:
+        """The most that connecting may take."""
+        return self[0]
+
+    @property
+    def read(self) -> float:
+        """The most that one piece of the answer may take."""
+        return self[1]
 
 
 class Context:

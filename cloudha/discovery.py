@@ -12,7 +12,8 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+
+from cloudha.record import Record
 
 __all__ = ["EMULATORS", "OBSERVERS", "PROVIDERS", "Entry", "entries"]
 
@@ -25,8 +26,7 @@ SUFFIXES = (".dist-info", ".egg-info")
 MOST_BYTES = 1_000_000
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(Record):
     """``name = value`` in a group, and the distribution and folder that declare it."""
 
     name: str

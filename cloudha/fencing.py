@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 
 from cloudha.audit import Outcome
 from cloudha.errors import (
@@ -96,20 +95,19 @@ def _as_address(text: str) -> IPAddress | None:
         return None
 
 
-@dataclass
 class _Change:
-    """One machine on its way to a power state."""
+    """One machine on its way to a power state, since *started* on the monotonic clock."""
 
-    node: Node
-    first: PowerReading
-    reading: PowerReading
-    started: float
-    asked_at: float | None = None
-    reads: int = 0
-    read_at: float = 0.0
-    done: bool = False
-    request_ids: list[str] = field(default_factory=list)
-    refusal: str = ""
+    def __init__(self, node: Node, first: PowerReading, started: float) -> None:
+        self.node = node
+        self.first = self.reading = first
+        self.started = started
+        self.asked_at: float | None = None
+        self.reads = 0
+        self.read_at = 0.0
+        self.done = False
+        self.request_ids: list[str] = []
+        self.refusal = ""
 
 
 def power_off(host: Host, targets: Iterable[Node], *, interval: float, wait: float = 0.0) -> None:
@@ -148,7 +146,7 @@ def _drive(
     changes = []
     for node in targets:
         reading = PowerReading(node.id, node.state, node.state.value)
-        changes.append(_Change(node, reading, reading, clock.elapsed))
+        changes.append(_Change(node, reading, clock.elapsed))
     pause = FIRST_POLL_SECONDS
     interval = max(interval, host.provider.info.poll_seconds)
     fresh = True

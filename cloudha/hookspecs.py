@@ -12,12 +12,10 @@ All hooks may raise any :mod:`cloudha.errors` class; anything else counts as a b
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pluggy
 
 from cloudha.context import Context
-from cloudha.options import Option
+from cloudha.declaration import PROJECT, ProviderInfo
 from cloudha.types import (
     Accepted,
     AccessReport,
@@ -33,26 +31,9 @@ from cloudha.types import (
     Purpose,
 )
 
-__all__ = ["PROJECT", "ProviderHooks", "ProviderInfo", "hookimpl", "hookspec"]
+__all__ = ["ProviderHooks", "hookspec"]
 
-PROJECT = "cloudha"
 hookspec = pluggy.HookspecMarker(PROJECT)
-hookimpl = pluggy.HookimplMarker(PROJECT)
-
-
-@dataclass(frozen=True, slots=True)
-class ProviderInfo:
-    """What a provider says of itself, without importing an SDK.
-
-    ``title`` names the cloud for people. ``options`` are its own parameters, beyond
-    :data:`~cloudha.options.COMMON_OPTIONS`. ``kinds`` are the kinds of address it can float, () for none.
-    ``poll_seconds`` is the shortest interval at which the vendor lets one machine or address be polled.
-    """
-
-    title: str
-    options: tuple[Option, ...] = ()
-    kinds: tuple[Kind, ...] = ()
-    poll_seconds: float = 1.0
 
 
 class ProviderHooks:

@@ -15,9 +15,9 @@ import pluggy
 from cloudha.audit import AuditEvent, Outcome, record
 from cloudha.context import CONNECT_SECONDS, READ_SECONDS, Context
 from cloudha.deadline import Deadline
+from cloudha.declaration import PROJECT
 from cloudha.errors import CloudhaError, ProviderBroken, Unavailable, UnsupportedError, one_line
 from cloudha.guard import Hung, bounded
-from cloudha.hookspecs import PROJECT
 from cloudha.options import Settings
 from cloudha.plugins import HOOKS, Provider, load_observers
 from cloudha.retry import persist

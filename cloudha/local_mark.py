@@ -13,8 +13,8 @@ import contextlib
 import os
 import stat
 import time
-from dataclasses import dataclass
 
+from cloudha.record import Record
 from cloudha.types import IPAddress, Kind, Verdict
 
 __all__ = ["DIRECTORY", "MarkKey", "clear_mark", "read_mark", "set_mark"]
@@ -27,8 +27,7 @@ MOST_BYTES = 4096
 LOST = stat.S_ISVTX
 
 
-@dataclass(frozen=True, slots=True)
-class MarkKey:
+class MarkKey(Record):
     """What is marked: the address *ip* of the kind *kind* at the provider of that name."""
 
     provider: str

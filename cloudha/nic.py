@@ -14,11 +14,11 @@ import enum
 import ipaddress
 import os
 import re
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from cloudha.deadline import Deadline
 from cloudha.errors import AccessDenied, ConfigurationError, LocalConfigurationError, Unavailable, Unconfirmed, shown
+from cloudha.record import Record
 from cloudha.types import IPAddress
 
 __all__ = [
@@ -57,8 +57,7 @@ class AddressState(enum.Enum):
     USABLE = "usable"
 
 
-@dataclass(frozen=True, slots=True)
-class _Entry:
+class _Entry(Record):
     """One configured address: with another prefix length or another peer it is another entry."""
 
     ip: IPAddress

@@ -12,9 +12,9 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from cloudha.errors import ConfigurationError, LocalConfigurationError, shown
+from cloudha.record import Record
 from cloudha.types import IPAddress
 
 __all__ = [
@@ -64,8 +64,7 @@ class Audience(enum.Enum):
     ADDRESS = "address"
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(Record):
     """One parameter.
 
     ``name`` is lower case with underscores, and means the same in every provider (``region``, ``access_key``).

@@ -1,6 +1,7 @@
 """All that a provider plugin imports from cloudha, in one place: hooks, types, options and errors."""
 
 from cloudha.context import Context, Timeouts
+from cloudha.declaration import ProviderInfo, hookimpl
 from cloudha.errors import (
     AccessDenied,
     AmbiguousError,
@@ -15,7 +16,6 @@ from cloudha.errors import (
     Unavailable,
     UnsupportedError,
 )
-from cloudha.hookspecs import ProviderInfo, hookimpl
 from cloudha.options import Audience, Option, OptionType, Secret, Settings
 from cloudha.types import (
     Accepted,

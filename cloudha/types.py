@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import enum
 import ipaddress
-from dataclasses import dataclass
+
+from cloudha.record import Record
 
 __all__ = [
     "Accepted",
@@ -75,8 +76,7 @@ class Purpose(enum.Enum):
     ADDRESSES = "addresses"
 
 
-@dataclass(frozen=True, slots=True)
-class Node:
+class Node(Record):
     """A machine of the cloud as the cloud knows it (instance, VM, server).
 
     ``id`` is the cloud's immutable id; ``name`` what people call it ("" when it has none); ``addresses`` its own
@@ -96,24 +96,21 @@ class Node:
         return f"{self.name} ({self.id})" if self.name and self.name != self.id else self.id
 
 
-@dataclass(frozen=True, slots=True)
-class NodeQuery:
+class NodeQuery(Record):
     """Which machines: all (``plug`` None), or those whose id, name or address is ``plug``. ``page``: as answered."""
 
     plug: str | None = None
     page: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class NodePage:
+class NodePage(Record):
     """One page of machines; ``next`` is the token of the following page, None on the last."""
 
     nodes: tuple[Node, ...]
     next: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class PowerReading:
+class PowerReading(Record):
     """The power of the machine ``node_id`` as the cloud says it now; ``raw`` the vendor's own word, for the log."""
 
     node_id: str
@@ -121,16 +118,14 @@ class PowerReading:
     raw: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Accepted:
+class Accepted(Record):
     """The cloud took the request; whether it has happened is for the host to verify."""
 
     request_ids: tuple[str, ...] = ()
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AddressQuery:
+class AddressQuery(Record):
     """Where is ``ip`` (None: every address of that kind in sight)? ``page``: as answered.
 
     ``node_id``: the machine on whose behalf the agent asks, "" when not known yet.
@@ -142,8 +137,7 @@ class AddressQuery:
     page: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Binding:
+class Binding(Record):
     """``ip`` is bound to the machine ``node_id``; None: the object (address, route) is there and no machine has it.
 
     ``where``: the NIC, VNIC, VNI, ipConfiguration or route table that holds it, in the vendor's id. An address that
@@ -155,8 +149,7 @@ class Binding:
     where: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class BindingPage:
+class BindingPage(Record):
     """One page of bindings; ``next`` is the token of the following page, None on the last.
 
     For a query with an ``ip``, no binding on any page means: *definitely* bound nowhere.
@@ -166,8 +159,7 @@ class BindingPage:
     next: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AddressChange:
+class AddressChange(Record):
     """Bind ``ip`` to, or unbind it from, the machine ``node_id``.
 
     ``move``: for bind, whether it may be taken from another machine. ``mac``: lower case, the NIC that the operator
@@ -181,8 +173,7 @@ class AddressChange:
     mac: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(Record):
     """What this machine can see by itself, without the cloud's API, of an address being bound to it.
 
     ``YES`` and ``NO`` only from a source that the vendor calls authoritative; a mere hint is ``CANNOT_TELL``.
@@ -192,8 +183,7 @@ class Evidence:
     source: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Permission:
+class Permission(Record):
     """One permission in the vendor's own name, and whether these credentials have it."""
 
     name: str
@@ -201,8 +191,7 @@ class Permission:
     detail: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class AccessReport:
+class AccessReport(Record):
     """The permissions that a purpose needs; ``identity`` says as whom the cloud knows us (never a secret)."""
 
     permissions: tuple[Permission, ...]

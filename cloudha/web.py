@@ -16,19 +16,21 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn, TypeVar
 
 from cloudha.context import Context
 from cloudha.errors import AccessDenied, ConfigurationError, Conflict, NotFound, Unavailable
+from cloudha.record import Record
 from cloudha.types import IPAddress
 
+# For mypy, which knows the name. The real one is in typing, which metadata can do without.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
     from email.message import Message
+    from typing import NoReturn, TypeVar
+
+    T = TypeVar("T")
 
 __all__ = ["Answer", "address", "base_url", "field", "join", "optional", "raise_for_status", "request"]
-
-T = TypeVar("T")
 
 # A page of a thousand machines is some hundred kilobytes; more than this is no answer to anything we ask.
 MOST_BYTES = 4 << 20
@@ -40,8 +42,7 @@ REQUEST_ID_HEADERS = ("x-request-id", "x-ms-request-id", "x-amzn-requestid", "op
 UNREADABLE = "check that the endpoint is the cloud's own, and no proxy or captive portal answers in its place"
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(Record):
     """An HTTP answer of any status, complete. ``headers`` have lower case names; ``origin`` is ``host:port``."""
 
     status: int

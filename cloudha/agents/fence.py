@@ -5,13 +5,17 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import NoReturn
 
 from cloudha.agents.exits import FenceExit
 from cloudha.agents.fence_input import from_arguments, from_lines, read_input
 from cloudha.agents.fence_options import OWN_NAMES
 from cloudha.agents.process import Output, finish, quiet_stdout
 from cloudha.errors import CloudhaError, ConfigurationError, shown
+
+# For mypy, which knows the name. The real one is in typing, which metadata can do without.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["main"]
 

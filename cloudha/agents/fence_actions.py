@@ -7,9 +7,8 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 
-from cloudha import fencing, plugins
+from cloudha import fencing, installed, plugins
 from cloudha.agents.exits import FenceExit
 from cloudha.agents.fence_options import STANDARD
 from cloudha.agents.process import Output
@@ -25,6 +24,7 @@ from cloudha.errors import (
 )
 from cloudha.host import Host
 from cloudha.options import COMMON_OPTIONS, Audience, Option, Settings, parse
+from cloudha.record import Record
 from cloudha.types import AccessReport, Node, PowerState, Purpose, Verdict
 
 __all__ = ["ACTIONS", "Call", "prepare"]
@@ -40,8 +40,7 @@ PASSWORD_SCRIPT_SECONDS = 10.0
 POWER_ACTIONS = ("off", "on", "reboot")
 
 
-@dataclass(frozen=True)
-class Call:
+class Call(Record):
     """One run of the agent: the checked parameters and the way to the provider."""
 
     action: str
@@ -59,7 +58,7 @@ def prepare(action: str, raw: Mapping[str, str], output: Output, reserved: Itera
     output.quiet = standard.flag("quiet")
     name = standard.text("provider")
     if not name:
-        known = ", ".join(plugins.installed_names()) or "none"
+        known = ", ".join(installed.installed_names()) or "none"
         raise ConfigurationError("parameter provider is missing", advice=f"add provider=...; installed: {known}")
     provider = plugins.load(name, reserved)
     own = [option for option in (*COMMON_OPTIONS, *provider.info.options) if option.audience is not Audience.ADDRESS]
@@ -225,7 +224,7 @@ def _reboot(call: Call) -> int:
     call.host.go_on(Deadline(max(call.host.deadline.remaining, ON_LEAST_SECONDS)))
     try:
         # What was read before the machine went off does not count for starting it.
-        _start(call, [replace(node, state=PowerState.OFF) for node in targets], see_it_on=False)
+        _start(call, [node.replace(state=PowerState.OFF) for node in targets], see_it_on=False)
     except CloudhaError as error:
         names = ", ".join(node.label for node in targets)
         call.output.say(f"{names} IS OFF, AND WAS NOT STARTED AGAIN: {error}; start it by hand")

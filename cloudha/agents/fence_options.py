@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from cloudha.options import Audience, Option, OptionType
+from cloudha.record import Record
 
 __all__ = ["ALIASES", "OWN_NAMES", "STANDARD", "FenceOption", "with_command_line"]
 
@@ -15,8 +15,7 @@ POWER_TIMEOUT = "50"
 QUERY_TIMEOUT = "15"
 
 
-@dataclass(frozen=True, slots=True)
-class FenceOption:
+class FenceOption(Record):
     """A parameter with its command line form. ``metavar`` "" means a flag without a value."""
 
     option: Option

@@ -5,13 +5,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, NoReturn
 
 from cloudha.agents.exits import OcfExit, ocf_exit
 from cloudha.agents.process import Output, finish, quiet_stdout
 from cloudha.errors import CloudhaError, ConfigurationError, shown
 
+# For mypy, which knows the name. The real one is in typing, which metadata can do without.
+TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import NoReturn
+
     from cloudha.addresses import FloatingAddress, Request
     from cloudha.options import Settings
     from cloudha.plugins import Provider
@@ -100,14 +103,14 @@ class _Action:
 
     def _request(self) -> tuple[Settings, Request]:
         """Check the agent's own parameters, against each other too, without loading anything."""
-        from cloudha import nic, plugins
+        from cloudha import installed, nic
         from cloudha.addresses import Request
         from cloudha.agents.floating_ip_options import OWN
         from cloudha.options import parse
         from cloudha.types import Kind
 
         if not self.raw.get("provider", "").strip():
-            known = ", ".join(plugins.installed_names()) or "none"
+            known = ", ".join(installed.installed_names()) or "none"
             raise ConfigurationError("parameter provider is missing", advice=f"add provider=...; installed: {known}")
         own = parse(OWN, self.raw)
         ip = own.address("ip")

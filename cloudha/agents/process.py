@@ -5,9 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable
-from typing import NoReturn
 
 from cloudha.errors import LONGEST_LINE, one_line
+
+# For mypy, which knows the name. The real one is in typing, which metadata can do without.
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
 
 __all__ = ["Output", "finish", "quiet_stdout"]
 

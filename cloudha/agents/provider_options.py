@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 
-from cloudha import plugins
 from cloudha.errors import CloudhaError
+from cloudha.installed import declared, installed_names
 from cloudha.options import COMMON_OPTIONS, Option
 
 __all__ = ["installed_options"]
@@ -24,17 +23,17 @@ def installed_options(own: Iterable[str]) -> tuple[tuple[Option, ...], tuple[str
     owners: dict[str, list[str]] = {}
     warnings: list[str] = []
     reserved = tuple(own)
-    for name in plugins.installed_names():
+    for name in installed_names():
         try:
-            provider = plugins.load(name, reserved)
+            info = declared(name, reserved)
         except CloudhaError as error:
             warnings.append(f"provider {name} is left out: {error}")
             continue
-        for option in provider.info.options:
+        for option in info.options:
             owners.setdefault(option.name, []).append(name)
-            merged.setdefault(option.name, replace(option, required=False))
+            merged.setdefault(option.name, option.replace(required=False))
     described = tuple(
-        replace(option, help=f"{option.help} ({', '.join(owners[option.name])})") if option.name in owners else option
+        option.replace(help=f"{option.help} ({', '.join(owners[option.name])})") if option.name in owners else option
         for option in merged.values()
     )
     return described, tuple(warnings)

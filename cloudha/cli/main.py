@@ -75,9 +75,9 @@ def install(root: Path, *, remove: bool) -> None:
 @main.command()
 def providers() -> None:
     """Show the installed providers."""
-    from cloudha import plugins  # the other commands do not need it
+    from cloudha import installed, plugins  # the other commands do not need it
 
-    for name in plugins.installed_names():
+    for name in installed.installed_names():
         try:
             provider = plugins.load(name)
         except CloudhaError as error:

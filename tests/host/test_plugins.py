@@ -6,9 +6,11 @@ import importlib.metadata
 import sys
 from pathlib import Path
 
+import pluggy
 import pytest
 
-from cloudha import discovery, plugins
+from cloudha import discovery, installed, plugins
+from cloudha.declaration import MARK, hookimpl
 from cloudha.errors import ConfigurationError, ProviderBroken, ProviderNotInstalled
 from cloudha.hookspecs import ProviderHooks
 from fake_providers import GOOD, HEAD, INFO, MakeDistribution, with_hook
@@ -78,7 +80,7 @@ def test_a_broken_neighbour_does_not_stop_the_good_one(distribution: MakeDistrib
     (site / "loop-1.0.dist-info").symlink_to(site / "loop-1.0.dist-info")
     distribution("bad", "raise RuntimeError")
     assert plugins.load("good").name == "good"
-    assert {"bad", "good"} <= set(plugins.installed_names())
+    assert {"bad", "good"} <= set(installed.installed_names())
 
 
 def test_discovery_agrees_with_importlib_metadata(distribution: MakeDistribution) -> None:
@@ -122,3 +124,32 @@ def test_every_hook_has_an_example_that_runs_and_loads(distribution: MakeDistrib
         name = "doc" + hook.replace("_", "")
         distribution(name, source)
         assert plugins.load(name).implements(hook)
+
+
+def test_our_mark_is_pluggys(distribution: MakeDistribution) -> None:
+    def power_off() -> None: ...
+    def theirs() -> None: ...
+
+    for wrapper in (False, True):
+        hookimpl(wrapper=wrapper)(power_off)
+        pluggy.HookimplMarker("cloudha")(theirs, wrapper=wrapper)
+        assert getattr(power_off, MARK) == getattr(theirs, MARK)
+    distribution("marked", GOOD.replace("@hookimpl", '@__import__("pluggy").HookimplMarker("cloudha")'))
+    assert plugins.load("marked").info == installed.declared("marked")
+
+
+def test_a_declaration_is_checked_as_a_provider_is(distribution: MakeDistribution) -> None:
+    distribution("unmarked", HEAD + "def provider_info():\n    return ProviderInfo(title='x')")
+    distribution("exits", "raise SystemExit(0)")
+    for name in ("unmarked", "exits"):
+        with pytest.raises(ProviderBroken, match=f"cloudha-plugin-{name}"):
+            installed.declared(name)
+        with pytest.raises(ProviderBroken, match=f"cloudha-plugin-{name}"):
+            plugins.load(name)
+    distribution(
+        "declares",
+        HEAD + "@hookimpl\ndef provider_info():\n    return ProviderInfo(title='x', options=(Option('mine', 'x'),))",
+    )
+    assert installed.declared("declares").options[0].name == "mine"
+    with pytest.raises(ProviderBroken, match="taken"):
+        installed.declared("declares", {"mine"})

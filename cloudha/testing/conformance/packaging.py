@@ -16,8 +16,9 @@ from cloudha import discovery, plugins
 from cloudha.agents.fence_options import OWN_NAMES as FENCE_NAMES
 from cloudha.agents.floating_ip_options import OWN_NAMES as ADDRESS_NAMES
 from cloudha.errors import CloudhaError
+from cloudha.installed import PROVIDER_NAME
 from cloudha.options import Audience, OptionType
-from cloudha.plugins import PROVIDER_NAME, Provider
+from cloudha.plugins import Provider
 from cloudha.testing.conformance.agents import Agents
 from cloudha.testing.conformance.checks import Checks
 from cloudha.testing.conformance.cloud import Capability, TestCloud

@@ -7,6 +7,7 @@ import logging
 import socket
 import struct
 import threading
+import time
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from http.client import HTTPMessage
@@ -32,9 +33,12 @@ LOSING = frozenset(Effect) - {
     Effect.DRIP,
     Effect.EMPTY,
     Effect.GARBAGE,
+    Effect.MALFORMED,
     Effect.MISSING,
     Effect.STALE,
 }
+# How far a server's clock is ahead of the caller's, with Effect.SKEW.
+SKEW_SECONDS = 3600
 STATUS = {
     Effect.THROTTLE: HTTPStatus.TOO_MANY_REQUESTS,
     Effect.UNAUTHORIZED: HTTPStatus.UNAUTHORIZED,
@@ -42,6 +46,7 @@ STATUS = {
     Effect.FORBIDDEN: HTTPStatus.FORBIDDEN,
     Effect.NOT_FOUND: HTTPStatus.NOT_FOUND,
     Effect.CONFLICT: HTTPStatus.CONFLICT,
+    Effect.SKEW: HTTPStatus.UNAUTHORIZED,
 }
 
 
@@ -139,9 +144,13 @@ class Connection(BaseHTTPRequestHandler):
             self._reset()
             return None
         status = STATUS.get(fault.effect, fault.status)
-        refusal = self.service.application.refusal(request, status, fault.effect.value)
-        wait = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
-        return replace(refusal, headers={**refusal.headers, **wait})
+        skewed = fault.effect is Effect.SKEW
+        code = Effect.EXPIRED.value if skewed else fault.effect.value
+        refusal = self.service.application.refusal(request, status, code)
+        more = {} if fault.retry_after is None else {"Retry-After": f"{fault.retry_after:g}"}
+        if skewed:
+            more["Date"] = self.date_time_string(int(time.time()) + SKEW_SECONDS)
+        return replace(refusal, headers={**refusal.headers, **more})
 
     def _spoilt(self, request: Request, fault: Fault) -> Reply:
         if fault.effect is Effect.DELAY:
@@ -152,6 +161,8 @@ class Connection(BaseHTTPRequestHandler):
         match fault.effect:
             case Effect.GARBAGE:
                 return Reply(200, GARBAGE, {"Content-Type": "text/html"})
+            case Effect.MALFORMED:
+                return replace(reply, body=reply.body[: len(reply.body) // 2])
             case Effect.MISSING:
                 return self.service.application.without_fields(reply, fault)
             case Effect.EMPTY:
@@ -167,10 +178,10 @@ class Connection(BaseHTTPRequestHandler):
             return self.service.application.refusal(request, 500, "internal")
 
     def _head(self, reply: Reply) -> bytes:
-        length = {"Content-Length": str(len(reply.body)), "Date": self.date_time_string()}
+        own = {"Date": self.date_time_string(), **reply.headers, "Content-Length": str(len(reply.body))}
         if self.close_connection:
-            length["Connection"] = "close"
-        lines = [f"{name}: {value}" for name, value in {**reply.headers, **length}.items()]
+            own["Connection"] = "close"
+        lines = [f"{name}: {value}" for name, value in own.items()]
         phrase = next((known.phrase for known in HTTPStatus if known == reply.status), "Unnamed")
         return "\r\n".join([f"HTTP/1.1 {reply.status:d} {phrase}", *lines, "", ""]).encode("latin-1")
 

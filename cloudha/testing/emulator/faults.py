@@ -35,6 +35,8 @@ class Effect(enum.Enum):
     FORBIDDEN = "forbidden"  # 403
     NOT_FOUND = "not_found"  # 404
     CONFLICT = "conflict"  # 409
+    #: refused as by a server whose clock is an hour ahead: the answer for an expired credential, with that time in Date
+    SKEW = "skew"
     #: read the request and never answer; ends when the client or the server closes
     HANG = "hang"
     #: For ``operation="*"`` without ``count`` and ``after`` the server stops listening: connects get ECONNREFUSED,
@@ -47,6 +49,8 @@ class Effect(enum.Enum):
     DRIP = "drip"
     #: 200 with a web page for a body
     GARBAGE = "garbage"
+    #: the right answer's first half, as a whole answer with the right Content-Length: no document any more
+    MALFORMED = "malformed"
     #: the right answer without ``fields``; when none are named, without any field that is no list or object
     MISSING = "missing"
     #: the right answer with every list empty
@@ -55,6 +59,9 @@ class Effect(enum.Enum):
     STALE = "stale"
     #: the right answer, ``delay`` seconds later; the operation is done after the wait
     DELAY = "delay"
+    #: A TLS alert where the server's part of the handshake (or an HTTP answer) belongs, then close. It comes before
+    #: any operation is known: only ``operation="*"`` does it, and connections are counted instead of requests.
+    TLS = "tls"
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,10 +226,17 @@ class FaultBook:
 
     def take(self, operation: str) -> Fault | None:
         """Return the fault that hits this request, counted as a hit, or None."""
+        return self._take(lambda fault: fault.effect is not Effect.TLS and fault.matches(operation))
+
+    def take_connection(self) -> Fault | None:
+        """Return the fault that hits a connection that was just made, counted as a hit, or None."""
+        return self._take(lambda fault: fault.effect is Effect.TLS and fault.operation.strip() == EVERYTHING)
+
+    def _take(self, fits: Callable[[Fault], bool]) -> Fault | None:
         with self._lock:
             hit: _Entry | None = None
             for entry in self._entries.values():
-                if entry.spent or not entry.fault.matches(operation):
+                if entry.spent or not fits(entry.fault):
                     continue
                 entry.seen += 1
                 if hit is None and entry.seen > entry.fault.after:

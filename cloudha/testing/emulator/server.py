@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import os
 import select
 import socket
 import ssl
@@ -24,6 +25,8 @@ MOST_BODY = 1 << 20
 # How soon the end of a timed "refuse" is noticed.
 REFUSING_POLL_SECONDS = 0.05
 WAKE_MILLISECONDS = 1000
+# RFC 5246, 6.2.1 and 7.2: an alert, version 1.2, two bytes long, fatal, handshake_failure.
+HANDSHAKE_FAILURE = bytes((21, 3, 3, 0, 2, 2, 40))
 
 
 @final
@@ -137,6 +140,9 @@ class FaultServer:
         try:
             # The client may vanish, or speak no TLS: its own affair.
             with contextlib.suppress(OSError):
+                if self.faults.take_connection() is not None:
+                    _refuse_handshake(connection)
+                    return
                 if isinstance(connection, ssl.SSLSocket):
                     connection.do_handshake()
                 Connection(connection, _plain(client), self._service)
@@ -151,6 +157,17 @@ class FaultServer:
         accepted.settimeout(IDLE_SECONDS)
         # The handshake comes later: until then close() must already know the connection.
         return self._tls.wrap_socket(accepted, server_side=True, do_handshake_on_connect=False)
+
+
+def _refuse_handshake(connection: socket.socket) -> None:
+    """Answer whatever the client begins with by a TLS alert, below any TLS of our own."""
+    raw = socket.socket(fileno=os.dup(connection.fileno()))
+    with raw:
+        raw.settimeout(IDLE_SECONDS)
+        # Read first: closing with unread bytes would send a reset, and the alert would be lost.
+        raw.recv(65536)
+        raw.sendall(HANDSHAKE_FAILURE)
+        raw.shutdown(socket.SHUT_WR)
 
 
 def _plain(client: str) -> str:
