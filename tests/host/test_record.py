@@ -47,7 +47,7 @@ def test_cannot_be_changed() -> None:
     with pytest.raises(AttributeError):
         del point.x
     with pytest.raises(AttributeError):
-        point.other = 3  # type: ignore[attr-defined]  # that is the point
+        point.other = 3
     assert not hasattr(point, "__dict__")
 
 

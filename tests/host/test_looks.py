@@ -1,0 +1,129 @@
+"""How often a cloud must say what the cluster acts on: clouds that answer by a script, word for word."""
+
+from __future__ import annotations
+
+import ipaddress
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from cloudha import fencing, local_mark, plugins
+from cloudha.addresses import FloatingAddress, Request
+from cloudha.deadline import Deadline
+from cloudha.errors import Unconfirmed
+from cloudha.host import Host
+from cloudha.options import Settings
+from cloudha.types import Kind, Node, PowerState, Verdict
+from fake_providers import HEAD, INFO, MakeDistribution
+
+NODE = Node("i-1", "n1", PowerState.ON)
+REQUEST = Request(Kind.PRIVATE, ipaddress.ip_address("10.0.0.10"))
+# Each hook takes its next answer; the last one stands.
+SCRIPTED = f"""{HEAD}{INFO}
+SAYS = {{}}
+
+def said(hook):
+    CALLS.append(hook)
+    answers = SAYS[hook]
+    return answers.pop(0) if len(answers) > 1 else answers[0]
+
+@hookimpl
+def power_state(context, node):
+    return PowerReading(node.id, said("power_state"))
+
+@hookimpl
+def power_off(context, node):
+    CALLS.append("power_off")
+    return Accepted()
+
+@hookimpl
+def local_node(context):
+    return Node("i-1", "n1")
+
+@hookimpl
+def local_evidence(context, query):
+    return Evidence(said("local_evidence"), "metadata service")
+
+@hookimpl
+def list_ips(context, query):
+    held = said("list_ips")
+    return BindingPage((Binding(query.ip, held),) if held else ())
+
+@hookimpl
+def bind_ip(context, change):
+    return Accepted()
+
+@hookimpl
+def unbind_ip(context, change):
+    CALLS.append("unbind_ip")
+    return Accepted()
+"""
+
+
+def host(
+    distribution: MakeDistribution, action: str, seconds: float, **says: Sequence[object]
+) -> tuple[Host, list[str]]:
+    """Return a host whose provider answers as *says*, and the calls that it gets."""
+    distribution("scripted", SCRIPTED)
+    provider = plugins.load("scripted")
+    module = sys.modules["fake_cloudha_plugin_scripted"]
+    vars(module)["SAYS"].update({hook: list(answers) for hook, answers in says.items()})
+    calls: list[str] = vars(module)["CALLS"]
+    return Host(provider, Settings({}), Deadline(seconds), action=action), calls
+
+
+@pytest.fixture(autouse=True)
+def no_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Marks of these tests are not this machine's."""
+    set_mark, read_mark, clear_mark = local_mark.set_mark, local_mark.read_mark, local_mark.clear_mark
+    folder = str(tmp_path / "marks")
+    monkeypatch.setattr(local_mark, "set_mark", lambda key: set_mark(key, directory=folder))
+    monkeypatch.setattr(local_mark, "read_mark", lambda key: read_mark(key, directory=folder))
+    monkeypatch.setattr(local_mark, "clear_mark", lambda key: clear_mark(key, directory=folder))
+
+
+@pytest.mark.parametrize("between", ["STOPPING", "ON", "STARTING", "UNKNOWN"])
+def test_off_and_something_else_in_turn_is_never_off(distribution: MakeDistribution, between: str) -> None:
+    turns = [PowerState.OFF, PowerState[between]] * 50
+    it, _ = host(distribution, "off", 6.0, power_state=turns)
+    with pytest.raises(Unconfirmed):
+        fencing.power_off(it, [NODE], interval=0.5)
+
+
+def test_off_twice_in_a_row_is_off(distribution: MakeDistribution) -> None:
+    it, calls = host(distribution, "off", 10.0, power_state=[PowerState.OFF, PowerState.STOPPING, PowerState.OFF])
+    fencing.power_off(it, [NODE], interval=0.5)
+    assert calls.count("power_state") == 4
+
+
+def test_a_machine_that_reads_as_off_before_the_stop_is_stopped_all_the_same(distribution: MakeDistribution) -> None:
+    it, calls = host(distribution, "off", 10.0, power_state=[PowerState.OFF])
+    fencing.power_off(it, [NODE.replace(state=PowerState.OFF)], interval=0.5)
+    assert calls[0] == "power_off"
+    assert calls.count("power_state") == 2
+
+
+def test_not_here_once_is_not_not_running(distribution: MakeDistribution) -> None:
+    it, _ = host(distribution, "monitor", 10.0, local_evidence=[Verdict.CANNOT_TELL], list_ips=[None, "i-1"])
+    assert FloatingAddress(it, REQUEST).monitor(ask_api=False).running
+
+
+def test_not_here_twice_is_not_running(distribution: MakeDistribution) -> None:
+    it, _ = host(distribution, "monitor", 10.0, local_evidence=[Verdict.CANNOT_TELL], list_ips=[None])
+    assert not FloatingAddress(it, REQUEST).monitor(ask_api=False).running
+
+
+def test_a_stop_is_not_done_while_the_metadata_service_still_has_it(distribution: MakeDistribution) -> None:
+    yes, no = Verdict.YES, Verdict.NO
+    it, calls = host(distribution, "stop", 20.0, local_evidence=[yes, yes, yes, no], list_ips=[None])
+    FloatingAddress(it, REQUEST).unbind()
+    assert calls.count("local_evidence") >= 4
+    assert "unbind_ip" in calls
+
+
+def test_a_stop_that_the_metadata_service_never_confirms_is_no_stop(distribution: MakeDistribution) -> None:
+    it, _ = host(distribution, "stop", 4.0, local_evidence=[Verdict.YES], list_ips=[None])
+    with pytest.raises(Unconfirmed):
+        FloatingAddress(it, REQUEST).unbind()
