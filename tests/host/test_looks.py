@@ -92,6 +92,17 @@ def test_off_and_something_else_in_turn_is_never_off(distribution: MakeDistribut
         fencing.power_off(it, [NODE], interval=0.5)
 
 
+@pytest.mark.parametrize("state", [state for state in PowerState if not state.is_off])
+def test_nothing_but_off_is_off(distribution: MakeDistribution, state: PowerState) -> None:
+    it, _ = host(distribution, "off", 3.0, power_state=[state])
+    with pytest.raises(Unconfirmed):
+        fencing.power_off(it, [NODE], interval=0.5)
+
+
+def test_what_is_off() -> None:
+    assert {state for state in PowerState if state.is_off} == {PowerState.OFF, PowerState.TERMINATED}
+
+
 def test_off_twice_in_a_row_is_off(distribution: MakeDistribution) -> None:
     it, calls = host(distribution, "off", 10.0, power_state=[PowerState.OFF, PowerState.STOPPING, PowerState.OFF])
     fencing.power_off(it, [NODE], interval=0.5)

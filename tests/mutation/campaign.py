@@ -90,17 +90,9 @@ def tests_pass(python: Path, tree: Path, tests: str) -> bool:
     words = tests.split()
     files = [word for word in words if "/" in word]
     chosen = " ".join(word for word in words if "/" not in word)
-    command = [
-        python,
-        "-m",
-        "pytest",
-        "-q",
-        "-x",
-        "-p",
-        "no:cacheprovider",
-        *files,
-        *(["-k", chosen] if chosen else []),
-    ]
+    command = [str(python), "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *files]
+    if chosen:
+        command += ["-k", chosen]
     try:
         done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=RUN_SECONDS, check=False)
     except subprocess.TimeoutExpired:

@@ -25,6 +25,7 @@ FENCE_FAULTS = "tests/protocol/test_fence_faults.py"
 ADDRESS = "tests/protocol/test_floating_ip.py"
 NIC = "tests/protocol/test_floating_ip_interface.py"
 HOST = "tests/host/test_host.py"
+LOOKS = "tests/host/test_looks.py"
 PLUGINS = "tests/host/test_plugins.py"
 SIM_KIT = "plugins/sim/tests/test_conformance.py"
 AWS = "plugins/aws/tests/"
@@ -57,14 +58,14 @@ FENCING = (
         "cloudha/types.py",
         "return self in (PowerState.OFF, PowerState.TERMINATED)",
         "return self in (PowerState.OFF, PowerState.TERMINATED, PowerState.UNKNOWN)",
-        f"{FENCE} unknown_state or stopping or terminated",
+        LOOKS,
     ),
     Mutant(
         "a machine that is on again keeps the looks that found it off",
         "cloudha/fencing.py",
         "        change.reads = 0\n        if contradicted",
         "        if contradicted",
-        "tests/host/test_looks.py",
+        LOOKS,
     ),
     Mutant(
         "not found after the stop is proof",
@@ -158,7 +159,7 @@ ADDRESSES = (
         "cloudha/addresses.py",
         "if held is Held.NOT_HERE and evidence.verdict is not Verdict.NO:",
         "if False:",
-        "tests/host/test_looks.py",
+        LOOKS,
     ),
     Mutant(
         "good local evidence and a denying API are 'not running'",
@@ -208,7 +209,7 @@ ADDRESSES = (
         "cloudha/addresses.py",
         "return self._held() is Held.NOT_HERE and self._evidence().verdict is not Verdict.YES",
         "return self._held() is Held.NOT_HERE",
-        "tests/host/test_looks.py",
+        LOOKS,
     ),
     Mutant(
         "a start is done when it was accepted",
