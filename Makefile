@@ -4,14 +4,16 @@ VENV := .venv
 BIN := $(VENV)/bin
 PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
-RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml)
+RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check format clean
+.PHONY: help demo test check mutants sbom format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
 	@echo "make test    the whole test-suite, the cluster's scenarios included (as root)"
 	@echo "make check   ruff and mypy"
+	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
+	@echo "make sbom    the bill of materials of the demo, in results/sbom.json"
 	@echo "make clean   remove what make made"
 
 demo: packages-demo $(VENV)/.demo
@@ -25,6 +27,14 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+mutants: $(VENV)/.test
+	$(BIN)/python tests/mutation/campaign.py
+
+sbom: $(VENV)/.demo
+	@mkdir -p results
+	@scripts/make-venv $(VENV)/sbom sbom
+	$(VENV)/sbom/bin/cyclonedx-py requirements requirements/demo.txt --output-reproducible -o results/sbom.json
+
 format: $(VENV)/.test
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -33,15 +43,15 @@ packages-%:
 	@scripts/prepare $*
 
 # The demo needs the core and the simulated cloud only: no cloud's SDK.
-$(VENV)/.demo: pyproject.toml plugins/sim/pyproject.toml
-	@scripts/make-venv $(VENV) -e . -e ./plugins/sim
+$(VENV)/.demo: pyproject.toml plugins/sim/pyproject.toml requirements/demo.txt
+	@scripts/make-venv $(VENV) demo -e . -e ./plugins/sim
 	@touch $@
 
 $(VENV)/.test: $(RECIPE)
-	@scripts/make-venv $(VENV) -e '.[testing,dev]' $(foreach plugin,$(PLUGINS),-e './$(plugin)[emulator]')
+	@scripts/make-venv $(VENV) test -e . $(foreach plugin,$(PLUGINS),-e ./$(plugin))
 	@touch $@ $(VENV)/.demo
 
-# awsvip, which ours is compared with, is a shell script around the AWS command line; that wants a botocore of its own.
+# The AWS command line, for awsvip, which ours is compared with: it wants a botocore of its own.
 $(VENV)/awscli/.done:
 	@scripts/make-venv $(VENV)/awscli awscli
 	@touch $@

@@ -16,12 +16,16 @@ from cloudha.errors import Unconfirmed
 from cloudha.host import Host
 from cloudha.options import Settings
 from cloudha.types import Kind, Node, PowerState, Verdict
-from fake_providers import HEAD, INFO, MakeDistribution
+from fake_providers import HEAD, MakeDistribution
 
 NODE = Node("i-1", "n1", PowerState.ON)
 REQUEST = Request(Kind.PRIVATE, ipaddress.ip_address("10.0.0.10"))
 # Each hook takes its next answer; the last one stands.
-SCRIPTED = f"""{HEAD}{INFO}
+SCRIPTED = f"""{HEAD}
+@hookimpl
+def provider_info():
+    return ProviderInfo("Scripted", kinds=(Kind.PRIVATE,), poll_seconds=0.1)
+
 SAYS = {{}}
 
 def said(hook):
@@ -48,8 +52,9 @@ def local_evidence(context, query):
 
 @hookimpl
 def list_ips(context, query):
-    held = said("list_ips")
-    return BindingPage((Binding(query.ip, held),) if held else ())
+    holders = said("list_ips")
+    holders = holders if isinstance(holders, tuple) else (holders,) * (holders is not None)
+    return BindingPage(tuple(Binding(query.ip, holder) for holder in holders))
 
 @hookimpl
 def bind_ip(context, change):
@@ -87,16 +92,16 @@ def no_marks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("between", ["STOPPING", "ON", "STARTING", "UNKNOWN"])
 def test_off_and_something_else_in_turn_is_never_off(distribution: MakeDistribution, between: str) -> None:
     turns = [PowerState.OFF, PowerState[between]] * 50
-    it, _ = host(distribution, "off", 6.0, power_state=turns)
+    it, _ = host(distribution, "off", 3.0, power_state=turns)
     with pytest.raises(Unconfirmed):
-        fencing.power_off(it, [NODE], interval=0.5)
+        fencing.power_off(it, [NODE], interval=0.1)
 
 
 @pytest.mark.parametrize("state", [state for state in PowerState if not state.is_off])
 def test_nothing_but_off_is_off(distribution: MakeDistribution, state: PowerState) -> None:
-    it, _ = host(distribution, "off", 3.0, power_state=[state])
+    it, _ = host(distribution, "off", 2.0, power_state=[state])
     with pytest.raises(Unconfirmed):
-        fencing.power_off(it, [NODE], interval=0.5)
+        fencing.power_off(it, [NODE], interval=0.1)
 
 
 def test_what_is_off() -> None:
@@ -105,13 +110,13 @@ def test_what_is_off() -> None:
 
 def test_off_twice_in_a_row_is_off(distribution: MakeDistribution) -> None:
     it, calls = host(distribution, "off", 10.0, power_state=[PowerState.OFF, PowerState.STOPPING, PowerState.OFF])
-    fencing.power_off(it, [NODE], interval=0.5)
+    fencing.power_off(it, [NODE], interval=0.1)
     assert calls.count("power_state") == 4
 
 
 def test_a_machine_that_reads_as_off_before_the_stop_is_stopped_all_the_same(distribution: MakeDistribution) -> None:
     it, calls = host(distribution, "off", 10.0, power_state=[PowerState.OFF])
-    fencing.power_off(it, [NODE.replace(state=PowerState.OFF)], interval=0.5)
+    fencing.power_off(it, [NODE.replace(state=PowerState.OFF)], interval=0.1)
     assert calls[0] == "power_off"
     assert calls.count("power_state") == 2
 
@@ -135,6 +140,32 @@ def test_a_stop_is_not_done_while_the_metadata_service_still_has_it(distribution
 
 
 def test_a_stop_that_the_metadata_service_never_confirms_is_no_stop(distribution: MakeDistribution) -> None:
-    it, _ = host(distribution, "stop", 4.0, local_evidence=[Verdict.YES], list_ips=[None])
+    it, _ = host(distribution, "stop", 2.5, local_evidence=[Verdict.YES], list_ips=[None])
+    with pytest.raises(Unconfirmed):
+        FloatingAddress(it, REQUEST).unbind()
+
+
+def test_a_mark_that_cannot_be_read_may_be_there(
+    distribution: MakeDistribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    it, calls = host(distribution, "stop", 20.0, local_evidence=[Verdict.CANNOT_TELL], list_ips=[None])
+    monkeypatch.setattr(local_mark, "read_mark", lambda _: Verdict.CANNOT_TELL)
+    FloatingAddress(it, REQUEST).unbind()
+    assert "unbind_ip" in calls
+
+
+def test_the_metadata_service_says_here_and_the_api_does_not(distribution: MakeDistribution) -> None:
+    it, _ = host(distribution, "monitor", 10.0, local_evidence=[Verdict.YES], list_ips=[None])
+    with pytest.raises(Unconfirmed, match="nobody holds it"):
+        FloatingAddress(it, REQUEST).monitor(ask_api=True)
+
+
+@pytest.mark.parametrize("holders", [("i-1", "i-2"), ("i-1", None), (None, "i-1")])
+def test_here_in_part_is_neither_running_nor_stopped(
+    distribution: MakeDistribution, holders: tuple[str | None, ...]
+) -> None:
+    it, _ = host(distribution, "monitor", 2.5, local_evidence=[Verdict.CANNOT_TELL], list_ips=[holders])
+    with pytest.raises(Unconfirmed, match="in part"):
+        FloatingAddress(it, REQUEST).monitor(ask_api=False)
     with pytest.raises(Unconfirmed):
         FloatingAddress(it, REQUEST).unbind()

@@ -138,7 +138,7 @@ ADDRESSES = (
         "cloudha/addresses.py",
         "marked = local_mark.read_mark(self._mark) is not Verdict.NO",
         "marked = local_mark.read_mark(self._mark) is Verdict.YES",
-        "tests/protocol/test_surroundings.py read_only",
+        LOOKS,
     ),
     Mutant(
         "a start leaves no mark",
@@ -166,21 +166,21 @@ ADDRESSES = (
         "cloudha/addresses.py",
         "        if evidence.verdict is Verdict.YES:\n            # Two sources",
         "        if False:\n            # Two sources",
-        f"{ADDRESS} monitor or life or level or never_changes or metadata",
+        LOOKS,
     ),
     Mutant(
         "an address that is here only in part is 'not running'",
         "cloudha/addresses.py",
         "return Held.HERE if holders == {me} else Held.PARTLY",
         "return Held.HERE if holders == {me} else Held.NOT_HERE",
-        f"{AWS}test_conformance.py {AWS}test_addresses.py route or partly or part",
+        LOOKS,
     ),
     Mutant(
         "an address that is here only in part is 'running'",
         "cloudha/addresses.py",
         "return Held.HERE if holders == {me} else Held.PARTLY",
         "return Held.HERE",
-        f"{AWS}test_conformance.py {AWS}test_addresses.py route or partly or part",
+        LOOKS,
     ),
     Mutant(
         "an API that is away is 'not running'",
