@@ -69,6 +69,13 @@ def test_only_unavailable_is_tried_again(distribution: MakeDistribution) -> None
     assert len(module_of("gone").CALLS) == 1
 
 
+def test_a_refusal_after_a_failure_ends_it(distribution: MakeDistribution) -> None:
+    distribution("odd", hook("raise Unavailable('away') if len(CALLS) == 1 else NotFound('gone')"))
+    with pytest.raises(NotFound):
+        make_host("odd").power_off(NODE)
+    assert len(module_of("odd").CALLS) == 2
+
+
 def test_it_gives_up_at_the_deadline_and_says_how_often_it_tried(distribution: MakeDistribution) -> None:
     distribution("busy", hook("raise Unavailable('busy', advice='wait')"))
     deadline = Deadline(60)

@@ -53,6 +53,8 @@ def local_evidence(context, query):
 @hookimpl
 def list_ips(context, query):
     holders = said("list_ips")
+    if holders == "more":
+        return BindingPage((), next="2")
     holders = holders if isinstance(holders, tuple) else (holders,) * (holders is not None)
     return BindingPage(tuple(Binding(query.ip, holder) for holder in holders))
 
@@ -169,3 +171,8 @@ def test_here_in_part_is_neither_running_nor_stopped(
         FloatingAddress(it, REQUEST).monitor(ask_api=False)
     with pytest.raises(Unconfirmed):
         FloatingAddress(it, REQUEST).unbind()
+
+
+def test_a_holder_on_the_second_page_holds_it(distribution: MakeDistribution) -> None:
+    it, _ = host(distribution, "monitor", 10.0, local_evidence=[Verdict.NO], list_ips=["more", "i-1"])
+    assert FloatingAddress(it, REQUEST).monitor(ask_api=False).running

@@ -27,7 +27,6 @@ NIC = "tests/protocol/test_floating_ip_interface.py"
 HOST = "tests/host/test_host.py"
 LOOKS = "tests/host/test_looks.py"
 PLUGINS = "tests/host/test_plugins.py"
-SIM_KIT = "plugins/sim/tests/test_conformance.py"
 AWS = "plugins/aws/tests/"
 AZURE = "plugins/azure/tests/"
 
@@ -272,7 +271,7 @@ ADDRESSES = (
         "cloudha/addresses.py",
         "            if page is None:\n                break",
         "            break",
-        f"{SIM_KIT} page",
+        LOOKS,
     ),
     Mutant(
         "a mark that could not be written counts as none",
