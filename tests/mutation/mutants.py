@@ -323,7 +323,14 @@ HOSTS = (
         "cloudha/deadline.py",
         "wait = min(seconds, self.remaining)",
         "wait = seconds",
-        f"{HOST} {FENCE_FAULTS} deadline or slow_stop",
+        "tests/host/test_deadline.py",
+    ),
+    Mutant(
+        "nothing is left between our deadline and Pacemaker's kill",
+        "cloudha/deadline.py",
+        "return Deadline(timeout - margin)",
+        "return Deadline(timeout)",
+        "tests/host/test_deadline.py",
     ),
     Mutant(
         "a secret is shown in an error",
