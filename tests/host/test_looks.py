@@ -12,7 +12,7 @@ import pytest
 from cloudha import fencing, local_mark, plugins
 from cloudha.addresses import FloatingAddress, Request
 from cloudha.deadline import Deadline
-from cloudha.errors import Unconfirmed
+from cloudha.errors import NotFound, Unconfirmed
 from cloudha.host import Host
 from cloudha.options import Settings
 from cloudha.types import Kind, Node, PowerState, Verdict
@@ -32,6 +32,10 @@ def said(hook):
     CALLS.append(hook)
     answers = SAYS[hook]
     return answers.pop(0) if len(answers) > 1 else answers[0]
+
+@hookimpl
+def list_nodes(context, query):
+    return NodePage(tuple(SAYS["list_nodes"]))
 
 @hookimpl
 def power_state(context, node):
@@ -176,3 +180,17 @@ def test_here_in_part_is_neither_running_nor_stopped(
 def test_a_holder_on_the_second_page_holds_it(distribution: MakeDistribution) -> None:
     it, _ = host(distribution, "monitor", 10.0, local_evidence=[Verdict.NO], list_ips=["more", "i-1"])
     assert FloatingAddress(it, REQUEST).monitor(ask_api=False).running
+
+
+def test_a_plug_is_an_address_and_not_a_part_of_one(distribution: MakeDistribution) -> None:
+    """Whatever the provider's own search lets through."""
+    others = [
+        Node("i-1", "n1", addresses=(ipaddress.ip_address("10.0.0.11"), ipaddress.ip_address("fd00::1:2"))),
+        Node("i-11", "n11", addresses=(ipaddress.ip_address("110.0.0.1"),)),
+    ]
+    it, _ = host(distribution, "off", 5.0, list_nodes=others)
+    for plug in ("10.0.0.1", "fd00::1", "i-", "n", "1", ""):
+        with pytest.raises(NotFound):
+            fencing.find_node(it, plug)
+    assert fencing.find_node(it, "FD00:0:0::1:2").id == "i-1"
+    assert fencing.find_node(it, "N11").id == "i-11"

@@ -372,7 +372,7 @@ HOSTS = (
         "cloudha/fencing.py",
         "(address and address in node.addresses)",
         "any(plug in str(a) for a in node.addresses)",
-        f"{FENCE} address",
+        LOOKS,
     ),
 )
 
