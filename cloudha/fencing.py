@@ -158,12 +158,12 @@ def _drive(
         waiting = [change for change in changes if not change.done]
         if not waiting:
             return
-        if clock.passed:
-            raise _unconfirmed(host, waiting[0], what)
         # One "off" is there already: the second look comes as soon as it counts.
         nearly = any(change.reads for change in waiting)
         clock.sleep(LOOK_APART_SECONDS if nearly else max(min(pause, interval), host.provider.info.poll_seconds))
         pause *= 2
+        if clock.passed:
+            raise _unconfirmed(host, waiting[0], what)
 
 
 def _advance(

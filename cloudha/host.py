@@ -16,7 +16,7 @@ from cloudha.audit import AuditEvent, Outcome, record
 from cloudha.context import CONNECT_SECONDS, READ_SECONDS, Context
 from cloudha.deadline import Deadline
 from cloudha.declaration import PROJECT
-from cloudha.errors import CloudhaError, ProviderBroken, Unavailable, UnsupportedError, one_line
+from cloudha.errors import AccessDenied, CloudhaError, ProviderBroken, Unavailable, UnsupportedError, one_line
 from cloudha.guard import Hung, bounded
 from cloudha.options import Settings
 from cloudha.plugins import HOOKS, Provider, load_observers
@@ -34,6 +34,7 @@ from cloudha.types import (
     NodeQuery,
     PowerReading,
     Purpose,
+    Verdict,
 )
 
 __all__ = ["Host"]
@@ -145,6 +146,20 @@ class Host:
     def check_access(self, purpose: Purpose, kind: Kind = Kind.PRIVATE, patience: float | None = None) -> AccessReport:
         """The permissions; see the hook."""
         return self._call("check_access", AccessReport, patience=patience, purpose=purpose, kind=kind)
+
+    def need_access(self, purpose: Purpose, kind: Kind = Kind.PRIVATE) -> None:
+        """Return when no permission is known to be missing.
+
+        :raises AccessDenied: some are; names them.
+        """
+        report = self.check_access(purpose, kind)
+        missing = [permission for permission in report.permissions if permission.granted is Verdict.NO]
+        if missing:
+            names = ", ".join(p.name + (f" ({p.detail})" if p.detail else "") for p in missing)
+            who = f" for {report.identity}" if report.identity else ""
+            raise self._placed(
+                AccessDenied(f"permissions are missing{who}: {names}", advice="grant them, see the provider's page")
+            )
 
     # -- how a hook is called ------------------------------------------------------------------------------------
 

@@ -23,6 +23,8 @@ FIRST_WAIT = 0.25
 MOST_WAIT = 5.0
 # A bound in count beside the one in time, should the clock or a wait ever be wrong.
 MOST_TRIES = 1000
+# With less time than this for it, another try could only say that there was none, and hide why the last one failed.
+LEAST_TRY = 0.5
 
 
 def persist(attempt: Callable[[], T], deadline: Deadline) -> T:
@@ -59,7 +61,7 @@ def _again(attempt: Callable[[], T], deadline: Deadline, first: Unavailable) -> 
         return max(asked, backoff(state))
 
     def stop(state: RetryCallState) -> bool:
-        return state.attempt_number >= MOST_TRIES or state.upcoming_sleep >= deadline.remaining
+        return state.attempt_number >= MOST_TRIES or state.upcoming_sleep + LEAST_TRY >= deadline.remaining
 
     try:
         return Retrying(

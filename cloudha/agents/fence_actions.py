@@ -14,7 +14,6 @@ from cloudha.agents.fence_options import STANDARD
 from cloudha.agents.process import Output
 from cloudha.deadline import Deadline
 from cloudha.errors import (
-    AccessDenied,
     CloudhaError,
     ConfigurationError,
     LocalConfigurationError,
@@ -25,7 +24,7 @@ from cloudha.errors import (
 from cloudha.host import Host
 from cloudha.options import COMMON_OPTIONS, Audience, Option, Settings, parse
 from cloudha.record import Record
-from cloudha.types import AccessReport, Node, PowerState, Purpose, Verdict
+from cloudha.types import Node, PowerState, Purpose
 
 __all__ = ["ACTIONS", "Call", "prepare"]
 
@@ -245,16 +244,8 @@ def _status(call: Call) -> int:
 
 def _monitor(call: Call) -> int:
     call.host.require("check_access", "list_nodes", "power_state", "power_off", "power_on")
-    _check_report(call.host.check_access(Purpose.FENCING))
+    call.host.need_access(Purpose.FENCING)
     return FenceExit.OK
-
-
-def _check_report(report: AccessReport) -> None:
-    missing = [permission for permission in report.permissions if permission.granted is Verdict.NO]
-    if missing:
-        names = ", ".join(p.name + (f" ({p.detail})" if p.detail else "") for p in missing)
-        who = f" for {report.identity}" if report.identity else ""
-        raise AccessDenied(f"permissions are missing{who}: {names}", advice="grant them, see the provider's page")
 
 
 def _list(call: Call) -> int:
@@ -279,7 +270,7 @@ def _column(text: str) -> str:
 def _validate(call: Call) -> int:
     call.host.require("check_access", "list_nodes", "power_state", "power_off", "power_on")
     try:
-        _check_report(call.host.check_access(Purpose.FENCING))
+        call.host.need_access(Purpose.FENCING)
         if call.settings.text("plug"):
             for node in _targets(call):
                 for warning in node.warnings:

@@ -174,8 +174,24 @@ class _Action:
             case _:
                 # validate-all, reload-agent: the parameters were checked on the way here. OCF 1.1: what depends on
                 # the node is looked at from level 10 on.
-                address.check(on_this_node=self._level() >= DEEP_LEVEL)
+                deep = self._level() >= DEEP_LEVEL
+                address.check(on_this_node=deep)
+                if deep and self.action == "validate-all":
+                    self._check_access(address)
         return OcfExit.SUCCESS
+
+    def _check_access(self, address: FloatingAddress) -> None:
+        """Look for missing permissions, where the provider can; a cloud that is away is a remark."""
+        from cloudha.errors import Unavailable
+        from cloudha.types import Purpose
+
+        host = address.host
+        if not host.provider.implements("check_access"):
+            return
+        try:
+            host.need_access(Purpose.ADDRESSES, address.request.kind)
+        except Unavailable as error:
+            self.output.say(f"warning: the parameters are valid, the cloud could not be asked: {error}")
 
     def _level(self) -> int:
         text = self.environ.get("OCF_CHECK_LEVEL", "0").strip()

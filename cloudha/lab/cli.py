@@ -57,10 +57,16 @@ def lab() -> None:
 @lab.command()
 @name_option
 @click.option("--provider", default="sim", show_default=True, help="Whose API the cloud speaks.")
+@click.option(
+    "--address-provider",
+    default="",
+    metavar="[lb-probe]",
+    help="Who floats the address, by default --provider; lb-probe: a load balancer, whose probe the holder answers.",
+)
 @click.option("--nodes", default=2, show_default=True, help="How many nodes, 1 to 5.")
 @click.option("--setup/--no-setup", default=True, show_default=True, help="Set fencing and an address up with pcs.")
 @verb
-def up(name: str, provider: str, nodes: int, *, setup: bool) -> None:
+def up(name: str, provider: str, address_provider: str, nodes: int, *, setup: bool) -> None:
     """Start a lab and set its cluster up."""
     console = _console()
 
@@ -69,7 +75,7 @@ def up(name: str, provider: str, nodes: int, *, setup: bool) -> None:
         for command in step.commands:
             console.print(f"          [dim]node1# {escape(command)}[/dim]", soft_wrap=True)
 
-    verbs.up(name, provider=provider, nodes=nodes, setup=setup, report=report)
+    verbs.up(name, provider=provider, address_provider=address_provider, nodes=nodes, setup=setup, report=report)
     console.print("cloudha lab status | failover | exec node1 pcs status | down", style="dim")
 
 

@@ -9,6 +9,7 @@ from xml.etree import ElementTree as ET
 
 from cloudha.lab import control
 from cloudha.lab.nodes import run_in
+from cloudha.lab.plan import PROBE_PORT
 from cloudha.lab.power import booted, powered
 from cloudha.lab.problems import LabError, NotReady
 from cloudha.lab.programs import poll
@@ -39,8 +40,11 @@ class ClusterView:
 
 
 def runs(resource: ET.Element) -> bool:
-    """Whether it runs now. One that is starting is listed as active, too, with what is pending beside it."""
-    return resource.get("active") == "true" and not resource.get("pending")
+    """Whether it runs now.
+
+    One that is starting is listed as active, too, with what is pending beside it, and so is one that could not start.
+    """
+    return resource.get("active") == "true" and resource.get("failed") != "true" and not resource.get("pending")
 
 
 def view(state: LabState, name: str) -> ClusterView:
@@ -148,6 +152,9 @@ def setup_commands(state: LabState, ip: IPAddress) -> list[list[str]]:
     # A failed monitor of the fencing (the API was away) is forgotten after a while: nobody has to clean it up.
     fence_ops = ["op", "monitor", "interval=60s", "timeout=20s", "meta", "failure-timeout=30s"]
     address = [f"ip={ip}", "nic=eth0", f"cidr_netmask={ip.max_prefixlen}"]
+    floats = agent
+    if state.plan.balanced:
+        floats = [f"provider={state.plan.address_provider}", f"probe_port={PROBE_PORT}"]
     ops = ["op", "start", "timeout=30s", "op", "stop", "timeout=30s"]
     # Every 5 s what the node itself can see; every 7 s what the cloud says.
     ops += ["op", "monitor", "interval=5s", "timeout=20s"]
@@ -164,7 +171,7 @@ def setup_commands(state: LabState, ip: IPAddress) -> list[list[str]]:
     return [
         *commands,
         [*draft, "stonith", "create", FENCE, "fence_cloud", *agent, f"pcmk_host_list={names}", *fence_ops],
-        [*draft, "resource", "create", VIP, "ocf:cloudha:floating-ip", *agent, *address, *ops, "meta", "priority=10"],
+        [*draft, "resource", "create", VIP, "ocf:cloudha:floating-ip", *floats, *address, *ops, "meta", "priority=10"],
         ["pcs", "cluster", "cib-push", DRAFT, f"diff-against={BEFORE}"],
     ]
 

@@ -14,16 +14,16 @@ from pathlib import Path
 from typing import cast
 
 from cloudha.lab import plan as plans
-from cloudha.lab.interpreter import CONTROL_GROUP, module_command, module_environment
+from cloudha.lab.interpreter import CONTROL_GROUP, PROVIDER_GROUP, module_command, module_environment
 from cloudha.lab.machines import LabWorld
 from cloudha.lab.namespaces import enter_network
 from cloudha.lab.power import start_time
 from cloudha.lab.problems import LabError, NotReady
 from cloudha.lab.programs import poll, spawn, write_whole
-from cloudha.lab.state import LabState, read_lines
+from cloudha.lab.state import SHARED_VARIABLE, LabState, read_lines
 from cloudha.lab.world import Emulator, World
 
-__all__ = ["control_pid", "load_factory", "options", "providers", "start_control"]
+__all__ = ["check_provider", "control_pid", "load_factory", "options", "providers", "start_control"]
 
 START_SECONDS = 15.0
 
@@ -53,6 +53,15 @@ def load_factory(provider: str) -> Factory:
         raise LabError(f"the emulator of provider {provider} cannot be loaded: {found[0].value}: {error!r}") from error
 
 
+def check_provider(name: str) -> None:
+    """Return when a provider of that name is installed; what it needs of a cloud is not asked.
+
+    :raises LabError: it is not.
+    """
+    if not any(entry.name == name for entry in importlib.metadata.entry_points(group=PROVIDER_GROUP)):
+        raise LabError(f"provider {name} is not installed; install it with: pip install cloudha-plugin-{name}")
+
+
 def start_control(state: LabState) -> None:
     """Start the control plane and wait until it listens.
 
@@ -62,7 +71,7 @@ def start_control(state: LabState) -> None:
     spawn(
         [*enter_network(state.cloud_namespace), *module_command("cloudha.lab.control", str(state.directory))],
         log=state.control_log,
-        environment={**module_environment(), **state.environment},
+        environment={**module_environment(), **state.environment, SHARED_VARIABLE: str(state.shared)},
     )
     if not poll(lambda: control_pid(state) is not None and answers(state), START_SECONDS):
         raise NotReady(f"the control plane does not start; see {state.control_log}")

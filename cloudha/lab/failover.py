@@ -160,6 +160,8 @@ def _sentence(event: Event) -> str:
         "power cut, was off": f"power of {node} is cut{by}; it was off already",
         "power on": f"{node} gets power" + (" from the cloud" if by_cloud else ""),
         "stopped": f"the last process of {node} is gone",
+        "probe answered": f"load balancer: {node} answers its probe",
+        "probe not answered": f"load balancer: {node} does not answer its probe any more",
         "partition": f"{node} loses {what}",
         "standby": f"{node} goes on standby",
         "route": f"the cloud routes {event.detail} to {node or 'nobody'}",

@@ -29,7 +29,8 @@ from cloudha.lab.state import LabState
 __all__ = ["main"]
 
 OVERLAID = ("/usr/sbin", "/usr/bin", "/usr/lib/ocf/resource.d")
-# Empty at every boot; whatever of the Python environment lies below one of them is shown again, read-only.
+# Empty at every boot; what the nodes need of the Python environment and of the lab's directory is shown again,
+# read-only, where it lies below one of them.
 MEMORY = {"/run": 0o755, "/var/tmp": 0o1777, "/tmp": 0o1777}  # noqa: S108  # mount points, not temporary files
 DEVICES = ("null", "zero", "full", "random", "urandom", "tty")
 NIC_SECONDS = 10.0
@@ -70,7 +71,9 @@ def _build(state: LabState, name: str) -> None:
     disk = state.node(name).disk
     socket.sethostname(name)
     covers = [*MEMORY, *(f"/{part}" for part in BOUND_DIRECTORIES), "/dev"]
-    python = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in hidden_paths(covers)}
+    # A node sees nothing of the lab's directory that it has no use for, not even that it is there.
+    shared = [str(state.shared)] if any(state.shared.iterdir()) else []
+    shown = {path: os.open(path, os.O_PATH | os.O_DIRECTORY) for path in hidden_paths(covers, shared)}
     devices = {device: os.open(f"/dev/{device}", os.O_PATH) for device in DEVICES}
     _disk_and_software(disk, state.layer)
     for target, mode in MEMORY.items():
@@ -79,10 +82,10 @@ def _build(state: LabState, name: str) -> None:
         Path("/run", directory).mkdir()
         Path("/run", directory).chmod(mode)
     _devices(devices)
-    for path, descriptor in python.items():
+    for path, descriptor in shown.items():
         Path(path).mkdir(parents=True, exist_ok=True)
         mounts.bind_read_only(f"/proc/self/fd/{descriptor}", path)
-    for descriptor in (*python.values(), *devices.values()):
+    for descriptor in (*shown.values(), *devices.values()):
         os.close(descriptor)
     _kernel_views()
     mounts.read_only("/")

@@ -26,16 +26,16 @@ def module_environment() -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join(entries), "PYTHONSAFEPATH": "1"}
 
 
-def hidden_paths(covers: Iterable[str]) -> list[str]:
+def hidden_paths(covers: Iterable[str], more: Iterable[str] = ()) -> list[str]:
     """Return the directories of this Python environment that mounts on *covers* would hide, outermost ones only.
 
     The environment: the interpreter's prefixes, every entry of ``sys.path``, and the sources of each installed
-    plugin, which an editable installation may keep anywhere.
+    plugin, which an editable installation may keep anywhere. *more* directories are treated alike.
     """
     wanted = {sys.prefix, sys.base_prefix, sys.exec_prefix, str(Path(sys.executable).parent)}
     wanted |= {str(Path(sys.executable).resolve().parent)}
     wanted |= {entry for entry in sys.path if entry}
-    wanted |= _plugin_sources()
+    wanted |= {*_plugin_sources(), *more}
     present = {os.path.abspath(path) for path in wanted if os.path.isdir(path)}  # symlinks as named
     present |= {os.path.realpath(path) for path in present}
     under = [path for path in present if any(path.startswith(cover.rstrip("/") + "/") for cover in covers)]

@@ -12,7 +12,18 @@ from cloudha.lab.problems import LabError
 from cloudha.lab.world import Machine
 from cloudha.types import IPAddress
 
-__all__ = ["CLIENT", "GATEWAY", "MOST_NODES", "NodePlan", "Plan", "check_name", "make_plan", "read_plan"]
+__all__ = [
+    "BALANCED",
+    "CLIENT",
+    "GATEWAY",
+    "MOST_NODES",
+    "PROBE_PORT",
+    "NodePlan",
+    "Plan",
+    "check_name",
+    "make_plan",
+    "read_plan",
+]
 
 MOST_NODES = 5
 LAB_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,30}[a-z0-9])?\Z")
@@ -28,6 +39,10 @@ CLIENT6 = SUBNET6[0x200]
 # Addresses that float: the cloud routes them nowhere until an agent binds them.
 FLOATING = (SUBNET[100], SUBNET[101], SUBNET6[0x100])
 CONTROL_PORT = 8080
+# The provider whose address is a load balancer's: the lab then has one.
+BALANCED = "lb-probe"
+# Of the load balancer's health probe; the provider's default.
+PROBE_PORT = 60000
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +75,22 @@ class NodePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What ``up`` decided, kept with the lab's state. Times in milliseconds as corosync wants them."""
+    """What ``up`` decided, kept with the lab's state. Times in milliseconds as corosync wants them.
+
+    ``address_provider``: who floats the address, "" for the same as ``provider``, which always does the fencing.
+    """
 
     name: str
     provider: str
     count: int = 2
     token_ms: int = 1000
     priority_fencing_delay: int = 2
+    address_provider: str = ""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether the address is a load balancer's."""
+        return self.address_provider == BALANCED
 
     @property
     def nodes(self) -> tuple[NodePlan, ...]:
@@ -107,15 +131,18 @@ def check_name(name: str) -> None:
         raise LabError(f"lab name {name!r}: use lower case letters, digits and hyphens, at most 32")
 
 
-def make_plan(name: str, provider: str, count: int, **figures: int) -> Plan:
+def make_plan(name: str, provider: str, count: int, *, address_provider: str = "", **figures: int) -> Plan:
     """Check what a person asked for and return the plan.
 
-    :raises LabError: an unusable name, or a number of nodes out of range.
+    :raises LabError: an unusable name, a number of nodes out of range, or an address that nothing here can float.
     """
     check_name(name)
+    if address_provider not in ("", provider, BALANCED):
+        raise LabError(f"address provider {address_provider}: it is {provider}, like the fencing's, or {BALANCED}")
     if not 1 <= count <= MOST_NODES:
         raise LabError(f"{count} nodes: a lab has 1 to {MOST_NODES}")
-    return Plan(name=name, provider=provider, count=count, **figures)
+    other = address_provider if address_provider != provider else ""
+    return Plan(name=name, provider=provider, count=count, address_provider=other, **figures)
 
 
 def read_plan(text: str) -> Plan:

@@ -27,6 +27,7 @@ def log_files(state: LabState, place: str | None = None) -> dict[str, Path]:
     found = {
         "control": state.control_log,
         "witness": state.witness_log,
+        "load_balancer": state.balancer_log,
         "events": state.directory / "events.jsonl",
     }
     for node in state.nodes:

@@ -21,8 +21,10 @@ DEFAULT_ROOT = "/var/lib/cloudha-lab"
 ROOT_VARIABLE = "CLOUDHA_LAB_DIR"
 # Every process of a lab carries it in its environment: that is how `down` finds them all, and only them.
 MARK_VARIABLE = "CLOUDHA_LAB_STATE"
+# Tells the control plane where files go that the nodes must be able to read.
+SHARED_VARIABLE = "CLOUDHA_LAB_SHARED"
 # What the directory of a lab holds from its first moment.
-PARTS = ("net", "nodes", "routes", "layer")
+PARTS = ("net", "nodes", "routes", "layer", "shared")
 LOCK_SECONDS = 40.0
 # About half a minute of the witness's log.
 FIRST_BLOCK = 128 * 1024
@@ -185,6 +187,11 @@ class LabState:
         return self.directory / "layer"
 
     @property
+    def shared(self) -> Path:
+        """Files of the control plane that every node sees at the same path, read-only: certificate authorities."""
+        return self.directory / "shared"
+
+    @property
     def control(self) -> Path:
         """JSON: how to reach the control plane, written when it listens."""
         return self.directory / "control.json"
@@ -198,6 +205,11 @@ class LabState:
     def witness_log(self) -> Path:
         """JSON lines: every answer that the client got from a floating address."""
         return self.directory / "witness.jsonl"
+
+    @property
+    def balancer_log(self) -> Path:
+        """JSON lines: which node began or ceased to answer the load balancer's probe, and when."""
+        return self.directory / "load_balancer.jsonl"
 
     @property
     def environment(self) -> dict[str, str]:

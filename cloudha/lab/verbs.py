@@ -15,6 +15,7 @@ from types import FrameType
 from cloudha.lab import cleaning, cluster, control, power
 from cloudha.lab.cluster import ClusterView
 from cloudha.lab.disk import make_disk
+from cloudha.lab.load_balancer import start_load_balancer, wait_routed
 from cloudha.lab.network import Network, Scope
 from cloudha.lab.nodes import run_in
 from cloudha.lab.plan import FLOATING, Plan, make_plan
@@ -78,20 +79,24 @@ def up(
     name: str = "lab",
     *,
     provider: str = "sim",
+    address_provider: str = "",
     nodes: int = 2,
     setup: bool = True,
     report: Callable[[Step], None] = lambda _step: None,
 ) -> LabState:
     """Build the lab and return when its cluster has formed and, with *setup*, the address answers.
 
-    Whatever ends it early, SIGINT and SIGTERM included, removes what was built.
+    *provider* fences; the address is floated by *address_provider*, by default the same. With ``lb-probe`` the lab has
+    a load balancer. Whatever ends it early, SIGINT and SIGTERM included, removes what was built.
 
     :raises RequirementMissing: this machine cannot; the text says what to do.
     :raises LabError: the lab is up already, or it cannot be built.
     """
-    plan = make_plan(name, provider, nodes)
+    plan = make_plan(name, provider, nodes, address_provider=address_provider)
     check_machine()
     control.load_factory(provider)
+    if plan.balanced:
+        control.check_provider(plan.address_provider)
     state = open_lab(name)
     begin = time.monotonic()
 
@@ -106,13 +111,18 @@ def up(
             make_disk(state.node(node.name).disk, plan, node.name)
         control.start_control(state)
         start_witness(state)
-        done(f"cloud and client are up, control plane of provider {provider} at {plan.endpoint}")
+        if plan.balanced:
+            start_load_balancer(state)
+        balancer = ", and a load balancer" if plan.balanced else ""
+        done(f"cloud and client are up, control plane of provider {provider} at {plan.endpoint}{balancer}")
         for_each(state, lambda node: power.give_power(state, node))
         done(f"{plan.count} nodes have power")
         cluster.wait_online(state, FORM_SECONDS, [node.name for node in plan.nodes])
         done("cluster formed: all nodes online, with quorum")
         if setup:
             typed = cluster.configure(state, ADDRESS)
+            if plan.balanced:
+                wait_routed(state)
             done(f"fencing is on, {ADDRESS} runs on {cluster.holder(state)}", *typed)
     return state
 

@@ -3,6 +3,10 @@
 An emulator (entry point group ``cloudha.emulators``, the entry's name is the value of ``provider=``) is a callable
 ``make(world, host, port) -> Emulator``. It decides *when* things happen (delays, states, faults); the world only does
 them, at once, and says what is true.
+
+A file that the machines must be able to read (a certificate authority) goes, when the emulator is made, into the
+directory that the environment variable ``CLOUDHA_LAB_SHARED`` names: they see it, read-only, at the same path, whatever
+else of the disk they see.
 """
 
 from __future__ import annotations

@@ -68,6 +68,17 @@ def test_a_provider_without_fencing_passes(run_kit: RunKit) -> None:
     assert "test_power_off_again_is_success" not in verdict.passed
 
 
+def test_a_provider_whose_kinds_are_all_left_out_passes(run_kit: RunKit) -> None:
+    without = '{Kind.PRIVATE: "x", Kind.PUBLIC: "x", Kind.ROUTE: "x", Capability.FENCING: "no machines"}'
+    absent = dict.fromkeys(("power_off", "power_on", "power_state"), "def provider_info(): return good.provider_info()")
+    verdict = run_kit(
+        hooks=absent,
+        tests=f"    without = {without}\n",
+        select="one_readable_line or shows_a_secret or ends_in_time",
+    )
+    assert not verdict.failed, verdict.output
+
+
 def test_a_provider_that_hides_its_fencing_is_found(run_kit: RunKit) -> None:
     without = '{Kind.PUBLIC: "x", Kind.ROUTE: "x", Capability.FENCING: "not tested"}'
     verdict = run_kit(tests=f"    without = {without}\n", select="hooks_are_there or provider_loads")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from cloudha import fencing, local_mark, plugins
-from cloudha.addresses import FloatingAddress, Request
+from cloudha.addresses import FloatingAddress, Request, mark_key
 from cloudha.deadline import Deadline
 from cloudha.errors import NotFound, Unconfirmed
 from cloudha.host import Host
@@ -44,6 +44,8 @@ def power_state(context, node):
 @hookimpl
 def power_off(context, node):
     CALLS.append("power_off")
+    if SAYS.get("power_off") == ["conflict"]:
+        raise Conflict("it is starting")
     return Accepted()
 
 @hookimpl
@@ -194,3 +196,36 @@ def test_a_plug_is_an_address_and_not_a_part_of_one(distribution: MakeDistributi
             fencing.find_node(it, plug)
     assert fencing.find_node(it, "FD00:0:0::1:2").id == "i-1"
     assert fencing.find_node(it, "N11").id == "i-11"
+
+
+def test_of_two_machines_both_must_be_off(distribution: MakeDistribution) -> None:
+    turns = [PowerState.OFF, PowerState.ON] * 50
+    it, _ = host(distribution, "off", 3.0, power_state=turns)
+    with pytest.raises(Unconfirmed):
+        fencing.power_off(it, [NODE, Node("i-2", "n2", PowerState.ON)], interval=0.1)
+
+
+def test_off_without_an_accepted_stop_is_not_believed(distribution: MakeDistribution) -> None:
+    it, _ = host(distribution, "off", 2.0, power_state=[PowerState.OFF], power_off=["conflict"])
+    with pytest.raises(Unconfirmed, match="not accepted"):
+        fencing.power_off(it, [NODE], interval=0.1)
+
+
+def test_an_address_that_was_started_here_is_unbound_whatever_the_api_says(distribution: MakeDistribution) -> None:
+    it, calls = host(distribution, "stop", 20.0, local_evidence=[Verdict.CANNOT_TELL], list_ips=[None])
+    address = FloatingAddress(it, REQUEST)
+    local_mark.set_mark(mark_key("scripted", REQUEST))
+    address.unbind()
+    assert "unbind_ip" in calls
+
+
+def test_the_evidence_of_this_machine_is_none_of_another(distribution: MakeDistribution) -> None:
+    it, _ = host(
+        distribution,
+        "monitor",
+        10.0,
+        local_evidence=[Verdict.YES],
+        list_ips=["i-1"],
+        list_nodes=[Node("i-1", "n1"), Node("i-2", "n2")],
+    )
+    assert not FloatingAddress(it, REQUEST.replace(node="n2")).monitor(ask_api=False).running

@@ -4,16 +4,24 @@ nodes held or answered for the address, and that ``crm_verify -L`` is clean.
 
 from __future__ import annotations
 
-import http.client
 import os
 
 import pytest
 
 from cloudha.lab import cluster, faults, verbs
 from cloudha.lab.failover import Cause, failover
-from cloudha.lab.namespaces import inside_network
 from cloudha.lab.programs import poll
-from lab_plays import RECOVERY_SECONDS, VIP, api_outage, loses_power, taken_away, throttled_fence, told
+from lab_plays import (
+    RECOVERY_SECONDS,
+    VIP,
+    api_outage,
+    loses_power,
+    served,
+    taken_away,
+    throttled_fence,
+    told,
+    web_service,
+)
 from lab_stage import Record, Stage
 
 pytestmark = pytest.mark.lab
@@ -21,21 +29,6 @@ pytestmark = pytest.mark.lab
 # How often the first two scenarios run, one after the other.
 TURNS = int(os.environ.get("CLOUDHA_LAB_REPEAT", "1"))
 every_turn = pytest.mark.usefixtures("turn")
-
-NGINX = """
-pid /run/nginx.pid;
-error_log /var/log/nginx/error.log;
-events {{ }}
-http {{
-    access_log off;
-    client_body_temp_path /run/nginx-body;
-    proxy_temp_path /run/nginx-proxy;
-    fastcgi_temp_path /run/nginx-fastcgi;
-    uwsgi_temp_path /run/nginx-uwsgi;
-    scgi_temp_path /run/nginx-scgi;
-    server {{ listen 80; location / {{ return 200 "{node}\\n"; }} }}
-}}
-"""
 
 
 @pytest.fixture(params=range(1, TURNS + 1))
@@ -104,35 +97,10 @@ def test_09_the_fenced_node_rejoins(stage: Stage, record_property: Record) -> No
 
 
 def test_10_a_group_with_a_web_server(stage: Stage, record_property: Record) -> None:
-    first = stage.nodes[0]
-    for node in stage.state.nodes:
-        (node.disk / "etc/pacemaker/nginx.conf").write_text(NGINX.format(node=node.name))
-    stage.run(
-        first, "pcs", "resource", "create", "web", "ocf:heartbeat:nginx", "configfile=/etc/pacemaker/nginx.conf",
-        "op", "monitor", "interval=10s", "timeout=20s", "--group", "service",
-    )  # fmt: skip
-    try:
-        stage.run(first, "pcs", "resource", "group", "add", "service", "vip", "--before", "web")
-        assert poll(lambda: served(stage) == stage.holder, RECOVERY_SECONDS)
+    with web_service(stage):
         story = told(failover(stage.state, Cause.POWER), record_property)
         assert poll(lambda: served(stage) == story.holder, RECOVERY_SECONDS)
         assert story.fenced == (story.victim,)
-        stage.settle()
-    finally:
-        stage.run(stage.holder, "pcs", "resource", "delete", "web", seconds=90)
-
-
-def served(stage: Stage) -> str:
-    """What a client gets from the web server at the address, "" for nothing."""
-    with inside_network(stage.state.client_namespace):
-        connection = http.client.HTTPConnection(VIP, 80, timeout=1)
-        try:
-            connection.request("GET", "/")
-            return connection.getresponse().read().decode().strip()
-        except OSError:
-            return ""
-        finally:
-            connection.close()
 
 
 @pytest.mark.parametrize("holding", ["node1", "node2"])

@@ -74,18 +74,18 @@ FENCING = (
         f"{FENCE_FAULTS} not_found_after",
     ),
     Mutant(
-        "the deadline passes and off is said",
+        "an API that goes away after the stop, or the deadline, is 'off'",
         "cloudha/fencing.py",
-        "        if clock.passed:\n            raise _unconfirmed(host, waiting[0], what)",
-        "        if clock.passed:\n            return",
-        f"{FENCE_FAULTS} slow_stop",
+        "        raise _unconfirmed(host, change, what, error.cause) from None",
+        "        change.done = True",
+        LOOKS,
     ),
     Mutant(
         "of several plugs one that is off is enough",
         "cloudha/fencing.py",
         "        if not waiting:\n            return",
         "        if len(waiting) < len(changes):\n            return",
-        f"{FENCE} several_plugs",
+        LOOKS,
     ),
     Mutant(
         "of two machines of one name the first is fenced",
@@ -113,7 +113,7 @@ FENCING = (
         "cloudha/fencing.py",
         "        change.refusal = conflict.cause\n        return",
         "        change.asked_at = host.deadline.elapsed\n        return",
-        f"{FENCE} stopped_as_soon_as_it_can_be",
+        LOOKS,
     ),
     Mutant(
         "a failed reboot's off is not needed for its on",
@@ -126,11 +126,13 @@ FENCING = (
 
 ADDRESSES = (
     Mutant(
-        "one 'not here' of a stale API is enough for a stop",
+        "two old 'not here' are enough for a stop, whatever was started here",
         "cloudha/addresses.py",
-        "progress.looks >= LOOKS and not marked",
-        "progress.looks >= LOOKS",
-        f"{ADDRESS} stop",
+        "(progress.looks >= LOOKS and not marked)):\n                return True\n"
+        "            if progress.accepted is None and (marked or not progress.looks):",
+        "(progress.looks >= LOOKS)):\n                return True\n"
+        "            if progress.accepted is None and (not progress.looks):",
+        LOOKS,
     ),
     Mutant(
         "a mark that cannot be read is no mark",
@@ -201,7 +203,7 @@ ADDRESSES = (
         "cloudha/addresses.py",
         "if self.request.node and not self._is_local(self.request.node):",
         "if False:",
-        f"{ADDRESS} another_machine or node_may",
+        LOOKS,
     ),
     Mutant(
         "a stop ends before the metadata service agrees",
@@ -316,7 +318,7 @@ HOSTS = (
         "cloudha/retry.py",
         "retry=retry_if_exception_type(Unavailable)",
         "retry=retry_if_exception_type(Exception)",
-        f"{HOST} only_unavailable",
+        f"{HOST} only_unavailable or refusal",
     ),
     Mutant(
         "a wait goes beyond the deadline",

@@ -203,6 +203,20 @@ def test_checks_ask_nobody(node: Agents, node_cloud: SimEmulator, action: str) -
     assert node_cloud.server.journal.operations() == ()
 
 
+def test_a_deep_check_looks_for_missing_permissions(node: Agents, node_cloud: SimEmulator) -> None:
+    deep = {"OCF_CHECK_LEVEL": "10"}
+    assert node.address("validate-all", env=deep).code == 0
+    assert node_cloud.server.journal.operations() == ("whoami",)
+    node_cloud.cloud.behaviour.denied = ("addresses.write",)
+    done = node.address("validate-all", env=deep)
+    assert done.code == 4
+    assert "addresses.write" in done.reason
+    node_cloud.fault(Fault("*", Effect.HANG))
+    done = node.address("validate-all", env=deep)
+    assert done.code == 0
+    assert "could not be asked" in done.err
+
+
 def test_meta_data(installed: Agents) -> None:
     done = installed.address_raw(["meta-data"], {})
     assert (done.code, done.err) == (0, "")

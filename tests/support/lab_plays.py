@@ -2,18 +2,50 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
+from collections.abc import Iterator
+
 from cloudha.lab import cluster, faults, verbs
 from cloudha.lab.failover import Cause, Failover, failover
+from cloudha.lab.namespaces import inside_network
 from cloudha.lab.programs import poll
 from lab_stage import Record, Stage
 
-__all__ = ["RECOVERY_SECONDS", "VIP", "api_outage", "loses_power", "taken_away", "throttled_fence", "told"]
+__all__ = [
+    "API",
+    "RECOVERY_SECONDS",
+    "VIP",
+    "api_outage",
+    "failed_stop",
+    "loses_power",
+    "served",
+    "taken_away",
+    "throttled_fence",
+    "told",
+    "web_service",
+]
 
 VIP = str(verbs.ADDRESS)
 # All of the API, and nothing of the machines' metadata service.
 API = "*,!metadata.*"
 API_OUTAGE_SECONDS = 60
 RECOVERY_SECONDS = 60
+
+NGINX = """
+pid /run/nginx.pid;
+error_log /var/log/nginx/error.log;
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path /run/nginx-body;
+    proxy_temp_path /run/nginx-proxy;
+    fastcgi_temp_path /run/nginx-fastcgi;
+    uwsgi_temp_path /run/nginx-uwsgi;
+    scgi_temp_path /run/nginx-scgi;
+    server {{ listen 80; location / {{ return 200 "{node}\\n"; }} }}
+}}
+"""
 
 
 def told(story: Failover, record_property: Record) -> Failover:
@@ -75,3 +107,53 @@ def throttled_fence(stage: Stage, operations: str, count: int, record_property: 
     assert story.holder == stage.other(story.victim)
     (hit,) = [fault for fault in faults.list_faults(stage.state) if fault["number"] == number]
     assert hit["hits"] == count
+
+
+@contextlib.contextmanager
+def web_service(stage: Stage) -> Iterator[None]:
+    """A web server that tells its node's name, in a group after the address; gone again after the block."""
+    first = stage.nodes[0]
+    for node in stage.state.nodes:
+        (node.disk / "etc/pacemaker/nginx.conf").write_text(NGINX.format(node=node.name))
+    stage.run(
+        first, "pcs", "resource", "create", "web", "ocf:heartbeat:nginx", "configfile=/etc/pacemaker/nginx.conf",
+        "op", "monitor", "interval=10s", "timeout=20s", "--group", "service",
+    )  # fmt: skip
+    try:
+        stage.run(first, "pcs", "resource", "group", "add", "service", "vip", "--before", "web")
+        assert poll(lambda: served(stage) == stage.holder, RECOVERY_SECONDS)
+        yield
+    finally:
+        stage.settle()
+        stage.run(stage.holder, "pcs", "resource", "delete", "web", seconds=90)
+
+
+def served(stage: Stage) -> str:
+    """What a client gets from the web server at the address, "" for nothing."""
+    with inside_network(stage.state.client_namespace):
+        connection = http.client.HTTPConnection(VIP, 80, timeout=1)
+        try:
+            connection.request("GET", "/")
+            return connection.getresponse().read().decode().strip()
+        except OSError:
+            return ""
+        finally:
+            connection.close()
+
+
+def failed_stop(stage: Stage, operations: str) -> None:
+    """The cloud refuses what a stop of the address needs: the node is fenced, and the service goes on elsewhere."""
+    with web_service(stage):
+        holder = stage.holder
+        assert served(stage) == holder
+        number = faults.add_fault(stage.state, operations, "error")
+        verbs.standby(stage.state, holder)
+        # The stop tries until its deadline; then Pacemaker has the node fenced.
+        assert poll(lambda: stage.fenced() == [holder], 90)
+        (hit,) = [fault for fault in faults.list_faults(stage.state) if fault["number"] == number]
+        assert hit["hits"], "it was the stop that failed"
+        faults.clear_faults(stage.state)
+        other = stage.other(holder)
+        assert poll(lambda: served(stage) == other, RECOVERY_SECONDS), "the client's requests succeed again"
+        assert stage.holder == other
+        assert stage.fenced() == [holder]

@@ -91,6 +91,7 @@ class FailingFlowChecks(Checks):
         """The API and the metadata service accept connections and never answer: a cloud's commonest outage."""
         if Fault.HANG in self.without:
             pytest.skip(self.without[Fault.HANG])
+        self._need_actions(outcomes)
         runs = list(outcomes.hanging().runs.values())
         late = [run.what for run in runs if run.late]
         assert not late, f"still running at the operation's timeout: {', '.join(late)}"
@@ -120,7 +121,13 @@ class FailingFlowChecks(Checks):
         return outcomes.of(fault)
 
     def _any(self, outcomes: _Outcomes, fault: Fault) -> _Outcome:
+        self._need_actions(outcomes)
         return outcomes.of(fault)
+
+    def _need_actions(self, outcomes: _Outcomes) -> None:
+        """Skip where no action is left that could fail: no run would be judged, and none would look like a good one."""
+        if outcomes.kind is None:
+            self.need(Capability.FENCING)
 
 
 class _Outcomes:

@@ -75,7 +75,9 @@ class Application(ABC):
         return Reply(reply.status, json.dumps(spoilt).encode(), reply.headers)
 
     def without_items(self, reply: Reply) -> Reply:
-        """Return the answer with every list empty."""
+        """Return the answer with every list empty; one without a body has none."""
+        if not reply.body.strip():
+            return reply
         return Reply(reply.status, json.dumps(_emptied(json.loads(reply.body))).encode(), reply.headers)
 
     def admin(self, request: Request) -> Reply | None:  # noqa: ARG002 - nothing to administer by default

@@ -9,11 +9,13 @@ from typing import ClassVar
 import pytest
 
 from cloudha.testing.conformance import Capability, EmulatedCloud, ProviderConformance, Scope, TestCloud
+from cloudha.testing.emulator import Reply, Request
 from cloudha.testing.emulator.memory_world import MemoryWorld
 from cloudha.types import IPAddress, Kind, Node
 from cloudha_plugin_azure.emulator import API_ONLY, make
 from cloudha_plugin_azure.emulator.account import GROUP, SUBSCRIPTION, TABLE, Account
 from cloudha_plugin_azure.emulator.behaviour import Behaviour
+from cloudha_plugin_azure.emulator.openapi import Specification
 
 OPERATIONS = {
     Scope.API: API_ONLY,
@@ -33,8 +35,11 @@ PAGE = 2
 class AzureCloud(EmulatedCloud):
     """An emulated Azure of two machines, in this process. The credentials are a service principal's."""
 
-    def __init__(self) -> None:
+    def __init__(self, specification: Specification | None) -> None:
         self.emulator = make(MemoryWorld([]), "127.0.0.1", 0).start()
+        self.specification = specification
+        self.findings: list[str] = []
+        self.emulator.service.watch = self.watch
         super().__init__(self.emulator.server, operations=OPERATIONS)
         self.here: Node | None = None
         self.reset()
@@ -54,6 +59,12 @@ class AzureCloud(EmulatedCloud):
     @property
     def missing_id(self) -> str:
         return self.account.machine_id("n9")
+
+    def watch(self, operation: str, request: Request, reply: Reply) -> None:
+        """Hold what is sent and answered, before any fault spoils it, to Microsoft's documents."""
+        if self.specification is not None:
+            found = self.specification.problems(request, reply)
+            self.findings.extend(f"{operation}: {problem}" for problem in found)
 
     def options(self) -> Mapping[str, str]:
         return {
@@ -129,7 +140,8 @@ class TestAzure(ProviderConformance):
 
     @pytest.fixture(scope="class")
     @classmethod
-    def cloud(cls) -> Iterator[TestCloud]:
-        cloud = AzureCloud()
+    def cloud(cls, specification: Specification | None) -> Iterator[TestCloud]:
+        cloud = AzureCloud(specification)
         yield cloud
         cloud.emulator.close()
+        assert not cloud.findings, sorted(set(cloud.findings))[:5]

@@ -191,15 +191,6 @@ def test_permissions_that_may_not_be_listed_are_tried(azure: AzureEmulator, cont
     assert access.report(context(), Purpose.FENCING, Kind.PRIVATE).permissions[0].granted is Verdict.NO
 
 
-def test_no_way_out_names_what_a_machine_behind_a_load_balancer_lacks(azure: AzureEmulator, context: Contexts) -> None:
-    one = context()
-    azure.fault(Fault("permissions.list", Effect.REFUSE))
-    with pytest.raises(Unavailable) as caught:
-        access.report(one, Purpose.FENCING, Kind.PRIVATE)
-    assert "outbound rule" in caught.value.advice
-    assert "NAT" in caught.value.advice
-
-
 def test_this_machine_is_known_by_its_metadata(azure: AzureEmulator, context: Contexts) -> None:
     assert metadata.node(context()).id == azure.account.machine_id("n1")
     azure.account.myself = "nobody"

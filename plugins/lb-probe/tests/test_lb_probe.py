@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,12 +27,12 @@ from cloudha.provider import (
     Context,
     Kind,
     LocalConfigurationError,
+    Purpose,
     Unavailable,
     Verdict,
 )
-from cloudha.testing.conformance import Capability
-from cloudha.testing.conformance.packaging import PackagingChecks
-from cloudha_plugin_lb_probe import process, provider
+from cloudha_plugin_lb_probe import answerer, process, provider
+from cloudha_plugin_lb_probe.answerer import BANNER
 
 IP = ipaddress.ip_address("10.0.1.50")
 OTHER = ipaddress.ip_address("10.0.1.5")
@@ -38,6 +40,9 @@ ME = os.uname().nodename
 PATIENCE = 20.0
 # Small for an interpreter that runs for months.
 MOST_KILOBYTES = 16_384
+PROBES = 3000
+# Probes a second, on a busy machine too; load balancers send one every few seconds from each of their front ends.
+LEAST_RATE = 100
 
 
 @pytest.fixture
@@ -112,6 +117,42 @@ def test_it_never_runs_twice(context: Context, port: int) -> None:
     assert own == [str(pid)]
 
 
+def test_a_second_one_by_hand_does_not_start(context: Context, port: int) -> None:
+    provider.bind_ip(context, change())
+    pid = process._owner(port)
+    command = [sys.executable, "-I", "-S", answerer.__file__, str(OTHER), str(port)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
+    assert (done.returncode, done.stdout) == (1, "Address already in use\n")
+    assert process._owner(port) == pid
+    assert held(context) == [(IP, ME)]
+
+
+def test_each_port_has_one_of_its_own(context: Context, port: int) -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        number: int = free.getsockname()[1]
+    second = Context(parse(provider.provider_info().options, {"probe_port": str(number)}), Deadline(PATIENCE))
+    try:
+        provider.bind_ip(context, change())
+        provider.bind_ip(second, change(OTHER))
+        assert (held(context), held(second)) == ([(IP, ME)], [(OTHER, ME)])
+        provider.unbind_ip(context, change())
+        assert (held(context), held(second)) == ([], [(OTHER, ME)])
+    finally:
+        process.end(number)
+    assert process._owner(port) is None
+
+
+def test_it_ends_with_the_stop(context: Context, port: int) -> None:
+    provider.bind_ip(context, change())
+    pid = process._owner(port)
+    assert pid
+    provider.unbind_ip(context, change())
+    assert f"\0{port}\0".encode() not in _command(str(pid))
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), PATIENCE)
+
+
 def _command(pid: str) -> bytes:
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
@@ -172,7 +213,7 @@ def test_it_keeps_no_privilege_and_no_file(context: Context, port: int) -> None:
     if os.geteuid() == 0:
         assert set(status(pid, "Uid") + status(pid, "Gid")) == {"65534"}
         assert status(pid, "Groups") == []
-        assert int(status(pid, "CapEff")[0], 16) == 0
+        assert {status(pid, f"Cap{name}")[0] for name in ("Inh", "Prm", "Eff", "Amb")} == {"0" * 16}
     open_files = [os.readlink(f"/proc/{pid}/fd/{n}") for n in os.listdir(f"/proc/{pid}/fd")]
     assert sorted(f.partition(":")[0] for f in open_files) == ["/dev/null"] * 3 + ["socket"] * 2
     assert os.readlink(f"/proc/{pid}/cwd") == "/"
@@ -192,14 +233,18 @@ def test_it_outlives_the_group_of_who_started_it(context: Context, port: int) ->
     assert evidence(context) is Verdict.YES
 
 
-def test_many_probes_and_rude_ones_cost_little(context: Context, port: int) -> None:
+def test_many_probes_a_second_and_rude_ones_cost_little(context: Context, port: int) -> None:
     provider.bind_ip(context, change())
     pid = process._owner(port)
     assert pid
-    for number in range(2000):
+    began = time.monotonic()
+    for number in range(PROBES):
         with socket.create_connection(("127.0.0.1", port), PATIENCE) as probe:
             if number % 3:
                 probe.sendall(b"GET / HTTP/1.0\r\n\r\n")
+            else:
+                assert probe.recv(64).startswith(BANNER.encode())
+    assert PROBES / (time.monotonic() - began) > LEAST_RATE
     idle = [socket.create_connection(("127.0.0.1", port), PATIENCE) for _ in range(300)]
     assert evidence(context) is Verdict.YES
     for probe in idle:
@@ -251,41 +296,61 @@ def test_the_agent_starts_monitors_and_stops(root: Path, port: int, context: Con
         clear_mark(MarkKey("lb-probe", Kind.PRIVATE, IP))
 
 
-def test_fence_cloud_says_that_it_cannot_fence(root: Path) -> None:
+# A machine with a network and processes of its own, and no way to anywhere: all that it says is how each action ended.
+NODE = """set -e
+mount -t tmpfs -o mode=755 tmpfs /run
+ip link set lo up
+ip link add eth0 type veth peer name wire
+ip link set wire up
+ip link set eth0 up
+set +e
+act() { "$AGENT" "$@" >/dev/null; echo "$1=$?"; }
+has() { ip -o address show dev eth0 | grep -c -F " $OCF_RESKEY_ip/"; }
+act monitor; act start; act monitor; has
+act start; act monitor; has
+ip address delete "$OCF_RESKEY_ip/$OCF_RESKEY_cidr_netmask" dev eth0; act monitor; act start; act monitor
+act stop; has; act monitor; act stop
+"""
+
+
+@pytest.mark.parametrize(("ip", "prefix"), [("10.0.1.50", "32"), ("fd00::50", "128")], ids=["IPv4", "IPv6"])
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, for namespaces")
+def test_nic_puts_the_address_on_the_node_and_nobody_is_asked(root: Path, ip: str, prefix: str) -> None:
+    given = {"provider": "lb-probe", "ip": ip, "nic": "eth0", "cidr_netmask": prefix, "CRM_meta_timeout": "20000"}
+    environment = {f"OCF_RESKEY_{name}": value for name, value in given.items()}
+    environment |= {"OCF_ROOT": "/usr/lib/ocf", "AGENT": str(root / install.AGENTS["floating-ip"])}
+    done = subprocess.run(
+        ["/usr/bin/unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "/bin/sh", "-c", NODE],
+        env={**environment, "PATH": "/usr/sbin:/usr/bin:/sbin:/bin"},
+        capture_output=True,
+        text=True,
+        timeout=6 * PATIENCE,
+        check=False,
+    )
+    said = done.stdout.split()
+    assert said[:4] == ["monitor=7", "start=0", "monitor=0", "1"], done
+    assert said[4:7] == ["start=0", "monitor=0", "1"], done
+    assert said[7] == "monitor=7", done
+    assert said[8:] == ["start=0", "monitor=0", "stop=0", "0", "monitor=7", "stop=0"], done
+
+
+def test_it_needs_no_credentials(context: Context) -> None:
+    assert not [option.name for option in provider.provider_info().options if option.secret]
+    report = provider.check_access(context, Purpose.ADDRESSES, Kind.PRIVATE)
+    assert report.identity == "this machine"
+    assert not {hook for hook in ("list_nodes", "power_state", "power_off", "power_on") if hasattr(provider, hook)}
+
+
+@pytest.mark.parametrize("action", ["off", "on", "reboot", "status", "monitor", "list", "validate-all"])
+def test_fence_cloud_says_that_it_cannot_fence(root: Path, action: str) -> None:
     done = subprocess.run(
         [str(root / install.AGENTS["fence_cloud"])],
-        input=f"action=off\nprovider=lb-probe\nplug={ME}\n",
+        input=f"action={action}\nprovider=lb-probe\nplug={ME}\n",
         env={},
         capture_output=True,
         text=True,
         timeout=PATIENCE,
         check=False,
     )
-    assert done.returncode == 1
-    assert "no power_off" in done.stderr or "no list_nodes" in done.stderr, done.stderr
-
-
-class TestPackage(PackagingChecks):
-    """The kit's checks of the package; what it does is tested above, since one machine cannot be the kit's two."""
-
-    provider = "lb-probe"
-    kinds = (Kind.PRIVATE,)
-    without = {Capability.FENCING: "a health probe cuts no power"}  # noqa: RUF012 - the kit's own way
-
-    @pytest.fixture(scope="class")
-    @classmethod
-    def cloud(cls) -> _Nothing:
-        return _Nothing()
-
-
-class _Nothing:
-    """All that those checks ask of a cloud."""
-
-    def options(self) -> dict[str, str]:
-        return {}
-
-    def reset(self) -> None:
-        pass
-
-    def local(self, machine: object) -> None:
-        pass
+    assert done.returncode == 1, done.stdout
+    assert re.search("'lb-probe' cannot do that: it has no (power_off|list_nodes|power_on)", done.stderr), done.stderr

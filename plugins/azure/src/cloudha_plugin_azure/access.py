@@ -15,16 +15,18 @@ from cloudha.provider import (
     Kind,
     Permission,
     Purpose,
+    Unavailable,
     Verdict,
 )
 from cloudha_plugin_azure import metadata
 from cloudha_plugin_azure.arm import COMPUTE, NETWORK, get, group, page, subscription
+from cloudha_plugin_azure.clouds import cloud_of
 from cloudha_plugin_azure.credentials import identity
+from cloudha_plugin_azure.errors import WAY
 from cloudha_plugin_azure.route_addresses import tables_wanted
 
 __all__ = ["NEEDED", "report"]
 
-PERMISSIONS_VERSION = "2022-04-01"
 MACHINES = "Microsoft.Compute/virtualMachines"
 NICS = "Microsoft.Network/networkInterfaces"
 READ_NICS, WRITE_NICS = f"{NICS}/read", f"{NICS}/write"
@@ -52,6 +54,10 @@ NEEDED: dict[Kind, tuple[str, ...]] = {
         "Microsoft.Network/routeTables/routes/delete",
     ),
 }
+OUTBOUND = (
+    "this machine may have no way out: behind an internal load balancer, or without a public address, it needs an "
+    "outbound rule, a NAT gateway or a private endpoint; then check DNS, routes and network security groups"
+)
 # May be granted on another resource alone: subnets and tables often are in the network team's resource group.
 ELSEWHERE = (JOIN_SUBNET, "Microsoft.Network/routeTables/")
 
@@ -70,6 +76,8 @@ def report(context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
         granted = _granted(context, where)
     except CredentialsMissing:
         raise
+    except Unavailable as error:
+        raise _no_way_out(context, error) from None
     except AccessDenied as error:
         return AccessReport(tuple(_tried(context, purpose, needed, error.cause)), identity(context))
     found = [_judged(name, granted) for name in needed]
@@ -78,8 +86,22 @@ def report(context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
     return AccessReport(tuple(found), identity(context))
 
 
+def _no_way_out(context: Context, error: Unavailable) -> Unavailable:
+    """Say of a failed connection what it most likely is, where this machine's own network is well otherwise."""
+    if error.advice != WAY:
+        return error
+    try:
+        metadata.node(context)
+    except CloudhaError:
+        return error
+    found = Unavailable(f"{error.cause}; this machine's metadata service answers", advice=OUTBOUND)
+    found.retry_after = error.retry_after
+    return found
+
+
 def _granted(context: Context, where: str) -> list[dict[str, object]]:
-    url = f"{where}/providers/Microsoft.Authorization/permissions?api-version={PERMISSIONS_VERSION}"
+    version = cloud_of(context).permissions_version
+    url = f"{where}/providers/Microsoft.Authorization/permissions?api-version={version}"
     return web.field(get(context, url, f"our permissions in {where}").document, "value", list)
 
 

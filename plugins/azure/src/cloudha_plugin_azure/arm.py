@@ -32,6 +32,9 @@ __all__ = ["COMPUTE", "NETWORK", "Answer", "begin", "call", "get", "group", "pag
 COMPUTE = "compute"
 NETWORK = "network"
 HTTPS_PORT = 443
+BEFORE_THE_END = 0.8
+# As cloudha.context has it: an SDK refuses a timeout of zero.
+LEAST_SECONDS = 0.1
 REQUEST_ID = "x-ms-request-id"
 UNREADABLE = "check that the endpoint is Azure Resource Manager's, and no proxy answers in its place"
 
@@ -177,12 +180,14 @@ def _options(context: Context, service: str, kept: list[Any]) -> dict[str, Any]:
         kept.append(response)
 
     timeouts = context.timeouts
+    # A little before the host gives the whole call up: the SDK's error says more than the host can.
+    most = context.deadline.remaining * BEFORE_THE_END
     cloud = cloud_of(context)
     versions = {COMPUTE: cloud.compute_version, NETWORK: cloud.network_version}
     return {
         "raw_response_hook": keep,
-        "connection_timeout": timeouts.connect,
-        "read_timeout": timeouts.read,
+        "connection_timeout": min(timeouts.connect, max(most, LEAST_SECONDS)),
+        "read_timeout": min(timeouts.read, max(most, LEAST_SECONDS)),
         **({"api_version": versions[service]} if service else {}),
     }
 

@@ -13,9 +13,11 @@ __all__ = ["Cloud", "cloud_of"]
 # Compute: 2023-09-01 is the first whose list of a resource group takes $expand=instanceView.
 COMPUTE_VERSION = "2024-03-01"
 NETWORK_VERSION = "2025-03-01"
-# Azure Stack Hub's API profile 2020-09-01-hybrid.
+PERMISSIONS_VERSION = "2022-04-01"
+# Azure Stack Hub's API profile 2020-09-01-hybrid ("Resource provider API versions supported by profiles").
 STACK_COMPUTE_VERSION = "2020-06-01"
 STACK_NETWORK_VERSION = "2018-11-01"
+STACK_PERMISSIONS_VERSION = "2015-07-01"
 STACK_DISCOVERY_VERSION = "2015-01-01"
 
 
@@ -27,6 +29,7 @@ class Cloud(NamedTuple):
     audience: str
     compute_version: str = COMPUTE_VERSION
     network_version: str = NETWORK_VERSION
+    permissions_version: str = PERMISSIONS_VERSION
     #: whether a listing can include each machine's power state
     lists_power: bool = True
 
@@ -82,4 +85,5 @@ def _stack(context: Context) -> Cloud:
     if not audiences or not isinstance(audiences[0], str):
         raise ConfigurationError("this Azure Stack Hub names no audience", advice="check endpoint=")
     authority = web.field(issuer, "loginEndpoint", str).rstrip("/")
-    return Cloud(api, authority, audiences[0], STACK_COMPUTE_VERSION, STACK_NETWORK_VERSION, lists_power=False)
+    versions = (STACK_COMPUTE_VERSION, STACK_NETWORK_VERSION, STACK_PERMISSIONS_VERSION)
+    return Cloud(api, authority, audiences[0], *versions, lists_power=False)

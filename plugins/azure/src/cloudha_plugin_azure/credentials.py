@@ -59,6 +59,12 @@ def credential(context: Context) -> TokenCredential:
     principal = secret is not None or certificate is not None
     if principal and settings.flag("msi"):
         raise ConfigurationError("msi and a secret or certificate exclude each other", advice="remove one of them")
+    if not principal and settings.text("cloud") == "stack" and not settings.flag("msi"):
+        # Its metadata service has no /metadata/identity ("Azure Instance Metadata Service" of Azure Stack Hub).
+        raise ConfigurationError(
+            "the machines of Azure Stack Hub have no managed identity",
+            advice="give tenant_id=, client_id= and client_secret= or certificate_file=",
+        )
     if not principal:
         # Its token is a NamedTuple of the same fields as azure-core's, which is not worth importing for it.
         return cast("TokenCredential", ManagedIdentity(context, cloud.audience, settings.text("client_id")))

@@ -23,7 +23,7 @@ from cloudha.provider import (
     Unavailable,
 )
 
-__all__ = ["MOST_RETRY_AFTER", "from_document", "sdk_missing", "translated"]
+__all__ = ["MOST_RETRY_AFTER", "WAY", "from_document", "sdk_missing", "translated"]
 
 # Longer than any deadline of an action; a larger number is a mistake of the server.
 MOST_RETRY_AFTER = 3600.0
@@ -32,6 +32,7 @@ WAY = (
     "check the way to Azure's API: DNS, routes, network security groups; a machine that is only behind an internal "
     "load balancer or a NIC without public address needs an outbound rule, a NAT gateway or a private endpoint"
 )
+LINE = "check the way to Azure's API: a proxy, firewall or load balancer between may break connections off"
 PRINCIPAL = "check tenant_id, client_id and the secret or certificate, and whether it has expired"
 
 # "does not have authorization to perform action 'A' over scope 'S'", and the form for a linked resource.
@@ -115,10 +116,10 @@ UNANSWERED: tuple[tuple[str, type[CloudhaError], str], ...] = (
     ("CredentialUnavailableError", CredentialsMissing, PRINCIPAL),
     ("ServiceRequestTimeoutError", Unavailable, WAY),
     ("ServiceRequestError", Unavailable, WAY),
-    ("ServiceResponseError", Unavailable, WAY),
-    ("IncompleteReadError", Unavailable, WAY),
-    ("StreamConsumedError", Unavailable, WAY),
-    ("StreamClosedError", Unavailable, WAY),
+    ("ServiceResponseError", Unavailable, LINE),
+    ("IncompleteReadError", Unavailable, LINE),
+    ("StreamConsumedError", Unavailable, LINE),
+    ("StreamClosedError", Unavailable, LINE),
     ("TooManyRedirectsError", Unavailable, ENDPOINT),
     ("DecodeError", Unavailable, ENDPOINT),
     ("DeserializationError", Unavailable, ENDPOINT),

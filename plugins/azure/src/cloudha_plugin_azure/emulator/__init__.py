@@ -23,8 +23,8 @@ __all__ = ["API_ONLY", "AzureEmulator", "Behaviour", "make"]
 
 #: A fault's ``operation`` for the API and the token services, and nothing of the metadata service.
 API_ONLY = "*,!metadata.*"
-# A lab's directory, which its nodes see as well; elsewhere the system's place for temporary files.
-LAB_DIRECTORY = "CLOUDHA_LAB_STATE"
+# A directory that a lab's machines see as well; elsewhere the system's place for temporary files.
+SHARED_DIRECTORY = "CLOUDHA_LAB_SHARED"
 
 
 class AzureEmulator:
@@ -97,6 +97,6 @@ def make(
     for number, address in enumerate(public):
         account.add_public_ip(f"pip-{number}", str(address))
     service = Service(account)
-    directory = os.environ.get(LAB_DIRECTORY, "")
+    directory = os.environ.get(SHARED_DIRECTORY, "")
     tls, ca_file = server_context(host, directory if os.path.isdir(directory) else "")
     return AzureEmulator(service, FaultServer(service, host, port, tls=tls), ca_file)

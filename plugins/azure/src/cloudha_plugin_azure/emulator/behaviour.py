@@ -17,7 +17,7 @@ class Behaviour:
     not list their own permissions.
     ``fail_next``: a code with which the next long-running operation fails, "" for none. ``never_ends``: whether
     long-running operations stay in progress for ever. ``upper_case``: whether ids come in another case than they were
-    made with, as Azure's do.
+    made with, as Azure's do. ``hub``: whether it is an Azure Stack Hub: other versions of the API, no managed identity.
     """
 
     stop: float = 0.2
@@ -30,6 +30,7 @@ class Behaviour:
     fail_next: str = ""
     never_ends: bool = False
     upper_case: bool = True
+    hub: bool = False
 
 
 class ArmError(Exception):

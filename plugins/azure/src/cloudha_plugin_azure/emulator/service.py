@@ -21,6 +21,7 @@ from cloudha_plugin_azure.emulator.documents import (
     metadata_document,
     permissions_document,
 )
+from cloudha_plugin_azure.emulator.hub import check_hub
 from cloudha_plugin_azure.emulator.identities import Identities
 from cloudha_plugin_azure.emulator.limits import Limits
 from cloudha_plugin_azure.emulator.network import delete_route, put_nic, put_route
@@ -111,7 +112,7 @@ class Service(Application):
             "operations.get": self._operation,
             "permissions.list": self._permissions,
             "stack.endpoints": self._endpoints,
-            "identity.token": lambda request, _: self.identities.managed(request),
+            "identity.token": self._token,
             "identity.discovery": lambda request, at: self.identities.discovery(_base(request), at["tenant"]),
             "identity.authorize": lambda request, at: self.identities.authorize(request, at["tenant"]),
             "metadata.instance": self._instance,
@@ -169,6 +170,8 @@ class Service(Application):
             self.identities.check(request)
             if not request.query.get("api-version"):
                 raise ArmError(400, "MissingApiVersionParameter", "The api-version query parameter is required.")
+            if self.account.behaviour.hub:
+                check_hub(route.name, request)
             if at.get("subscription", SUBSCRIPTION).lower() != SUBSCRIPTION:
                 raise ArmError(404, "SubscriptionNotFound", f"The subscription '{at['subscription']}' was not found.")
             groups = {virtual.group.lower() for virtual in self.account.machines.values()} | {"cluster-rg"}
@@ -238,6 +241,11 @@ class Service(Application):
                 403, "AuthorizationFailed", _forbidden("Microsoft.Authorization/permissions/read", request.path)
             )
         return Reply.json(permissions_document(self.account.behaviour.denied))
+
+    def _token(self, request: Request, at: Mapping[str, str]) -> Reply:  # noqa: ARG002 - as all of them
+        if self.account.behaviour.hub:
+            return Reply.json({"error": "Not found"}, status=404)
+        return self.identities.managed(request)
 
     def _endpoints(self, request: Request, at: Mapping[str, str]) -> Reply:  # noqa: ARG002 - as all of them
         issuer = {"loginEndpoint": f"{_base(request)}/", "audiences": ["https://management.stack.example/42"]}
