@@ -6,12 +6,13 @@ PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
 RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check mutants sbom format clean
+.PHONY: help demo test check faults mutants sbom format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
 	@echo "make test    the whole test-suite, the cluster's scenarios included (as root)"
 	@echo "make check   ruff and mypy"
+	@echo "make faults  every fault against every action and agent, ours and others (20 minutes, goes on where it stopped)"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
 	@echo "make sbom    the bill of materials of the demo, in results/sbom.json"
 	@echo "make clean   remove what make made"
@@ -27,8 +28,12 @@ check: $(VENV)/.test
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+faults: packages-test $(VENV)/.test $(VENV)/awscli/.done
+	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" PYTHONPATH=tests/support $(BIN)/python -m campaign \
+		--minutes $(or $(MINUTES),20) --results results/faults
+
 mutants: $(VENV)/.test
-	$(BIN)/python tests/mutation/campaign.py
+	$(BIN)/python tests/mutation/run_mutants.py
 
 sbom: $(VENV)/.demo
 	@mkdir -p results

@@ -36,6 +36,10 @@ MOST_POLL_SECONDS = 3.0
 # "Not here" from an eventually consistent API counts when it is said twice, this far apart.
 LOOKS = 2
 READ_APART_SECONDS = 1.0
+# After a start on this node, an API that shows nothing to unbind counts when it has done so for this long: it may be
+# telling of the time before that start. Of a short timeout, half.
+SETTLE_SECONDS = 10.0
+SETTLE_SHARE = 0.5
 # With good local evidence, a monitor does not spend its whole timeout on an API that is away.
 PATIENCE_SHARE = 1 / 3
 # The metadata service is one hop away; it answers at once or not at all.
@@ -293,18 +297,24 @@ class FloatingAddress:
         An API that is behind tells of the time before our last start, and says "not here". So the unbinding, which
         only ever takes the address from this node, is asked for whenever any source speaks for this node: the API, the
         metadata service, or the mark of a start. It is left out when all that can speak deny it, and the API twice.
+        Where a start has left its mark and the provider then finds nothing to send, the API must go on denying it.
         """
         # A mark that cannot be read may be there: asking once too often does no harm.
         marked = local_mark.read_mark(self._mark) is not Verdict.NO
 
+        clock = self.host.deadline
+        settled = clock.elapsed + min(SETTLE_SECONDS, clock.remaining * SETTLE_SHARE) if marked else 0.0
+
         def step(progress: _Progress) -> bool:
             progress.looks = progress.looks + 1 if self._free() else 0
-            if progress.looks and (progress.accepted or (progress.looks >= LOOKS and not marked)):
+            if progress.looks and (progress.accepted or (progress.looks >= LOOKS and clock.elapsed >= settled)):
                 return True
             if progress.accepted is None and (marked or not progress.looks):
-                progress.accepted = self.host.unbind_ip(self._change(self._who_am_i()))
-                progress.looks = 0
-                return self._free()
+                answer = self.host.unbind_ip(self._change(self._who_am_i()))
+                if answer.sent:
+                    progress.accepted = answer
+                    progress.looks = 0
+                    return self._free()
             return False
 
         self._drive("unbind_ip", step)

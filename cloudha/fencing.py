@@ -210,21 +210,22 @@ def _step_off(host: Host, change: _Change, wait: float) -> None:
 
 
 def _step_on(host: Host, change: _Change, wait: float) -> None:
+    # As for off: a reading from before a start was accepted may be older than the loss of power.
     state = change.reading.state
     if state is PowerState.TERMINATED:
         raise NotFound("the machine is terminated and cannot start again", advice="replace it, then update the plug")
-    if state is PowerState.ON:
+    if state is PowerState.ON and change.asked_at is not None:
         change.done = True
         return
     due = change.asked_at is None or host.deadline.elapsed - change.asked_at >= ASK_AGAIN_SECONDS
-    if state is not PowerState.STARTING and due:
+    if change.asked_at is None or (state is not PowerState.STARTING and due):
         _ask(host, change, host.power_on, wait)
 
 
 def _step_accepted(host: Host, change: _Change, wait: float) -> None:
-    if change.asked_at is None and change.reading.state is not PowerState.ON:
+    if change.asked_at is None:
         _step_on(host, change, wait)
-    change.done = change.asked_at is not None or change.reading.state is PowerState.ON
+    change.done = change.asked_at is not None
 
 
 def _ask(host: Host, change: _Change, hook: Callable[[Node], Accepted], wait: float) -> None:

@@ -127,6 +127,8 @@ class ProviderHooks:
     def power_on(self, context: Context, node: Node) -> Accepted:
         """Ask the cloud to start the machine. Already on is success; ``Conflict`` while it is still stopping.
 
+        The host asks whatever was read before: that reading may be older than the loss of power.
+
         ::
 
             from cloudha.provider import Accepted, Context, Node, hookimpl
@@ -215,7 +217,8 @@ class ProviderHooks:
     def unbind_ip(self, context: Context, change: AddressChange) -> Accepted:
         """Unbind ``change.ip`` from the machine ``change.node_id``, and only from that one.
 
-        Held by another machine, or by none: success, and nothing is changed. The address itself must survive.
+        Held by another machine, or by none: success, and nothing is changed. The address itself must survive. Where a
+        read alone said so, and no request for the unbinding was sent, answer ``Accepted(sent=False)``.
 
         ::
 

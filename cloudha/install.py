@@ -67,7 +67,8 @@ def out_of_reach(path: Path) -> Path | None:
 
     Pacemaker runs the agents as root; pcsd's and ocf-tester's metadata calls come from other users.
     """
-    for folder in reversed(path.parents):
+    # An environment's interpreter may be a link to a place that others cannot reach.
+    for folder in (*reversed(path.parents), *reversed(path.resolve().parents)):
         if not folder.stat().st_mode & stat.S_IXOTH:
             return folder
     return None

@@ -16,7 +16,7 @@ from cloudha.errors import (
     Unavailable,
     UnsupportedError,
 )
-from cloudha.options import Audience, Option, OptionType, Secret, Settings
+from cloudha.options import Audience, Option, OptionType, Secret, Settings, read_secret_file
 from cloudha.types import (
     Accepted,
     AccessReport,
@@ -76,4 +76,5 @@ __all__ = [
     "UnsupportedError",
     "Verdict",
     "hookimpl",
+    "read_secret_file",
 ]

@@ -36,6 +36,8 @@ NO_TIMEOUT_SECONDS = 3600.0
 # validate-all runs while somebody types; a cloud that is away is a remark there, not an error.
 VALIDATE_SECONDS = 8.0
 PASSWORD_SCRIPT_SECONDS = 10.0
+# Of the variables in which people at a shell give secrets.
+OWN_VARIABLES = "CLOUDHA_"
 POWER_ACTIONS = ("off", "on", "reboot")
 
 
@@ -86,8 +88,12 @@ def _with_password(own: list[Option]) -> list[Option]:
 
 def _from_environment(options: Iterable[Option]) -> dict[str, str]:
     """Return the secrets that somebody at a shell gives as CLOUDHA_NAME, since the command line refuses them."""
-    names = [option.name for option in options if option.secret]
-    return {name: os.environ[f"CLOUDHA_{name.upper()}"] for name in names if f"CLOUDHA_{name.upper()}" in os.environ}
+    found = {}
+    for option in options:
+        # Taken out: what an SDK starts would inherit it, and keep it readable in its own environment.
+        if option.secret and (value := os.environ.pop(OWN_VARIABLES + option.name.upper(), None)) is not None:
+            found[option.name] = value
+    return found
 
 
 def _seconds(action: str, standard: Settings) -> float:
@@ -118,7 +124,12 @@ def _password(standard: Settings) -> dict[str, str]:
 
     try:
         done = subprocess.run(
-            [script], stdin=subprocess.DEVNULL, capture_output=True, timeout=PASSWORD_SCRIPT_SECONDS, check=True
+            [script],
+            env={name: value for name, value in os.environ.items() if not name.startswith(OWN_VARIABLES)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=PASSWORD_SCRIPT_SECONDS,
+            check=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
         raise LocalConfigurationError(
@@ -253,6 +264,11 @@ def _list(call: Call) -> int:
     separator = call.settings.text("separator")
     # All pages first: a listing that breaks off must not look like a short one.
     found = list(fencing.nodes(call.host))
+    if not found:
+        # Pacemaker would take it that there is nothing to fence: by its own rules, an empty list is a good one.
+        raise NotFound(
+            "the cloud shows no machine at all", advice="check region, account, filters, and what the identity may see"
+        )
     for node in found:
         state = {PowerState.ON: "ON", PowerState.OFF: "OFF", PowerState.TERMINATED: "OFF"}.get(node.state, "UNKNOWN")
         columns = [_column(node.id), _column(node.name)]

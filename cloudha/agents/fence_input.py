@@ -13,6 +13,8 @@ __all__ = ["from_arguments", "from_lines", "read_input"]
 
 # A certificate or key fits well into a line; what is longer is no parameter. The whole input is bounded likewise.
 LONGEST_LINE = 65_536
+# On the command line only.
+FOR_PEOPLE = frozenset({"help", "version"})
 MOST_INPUT = 8 * 1024 * 1024
 
 
@@ -44,7 +46,8 @@ def from_lines(data: bytes) -> dict[str, str]:
         text = line.decode("utf-8", "replace").strip()
         if text and not text.startswith("#"):
             name, found, value = text.partition("=")
-            if found:
+            # Of these, a cluster would take the exit code for that of its action.
+            if found and canonical(name) not in FOR_PEOPLE:
                 _put(values, name, value.strip())
     return _settled(values)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from cloudha.agents.exits import OcfExit, ocf_exit
 from cloudha.agents.process import Output, finish, quiet_stdout
-from cloudha.errors import CloudhaError, ConfigurationError, shown
+from cloudha.errors import LONGEST_LINE, CloudhaError, ConfigurationError, one_line, shown
 
 # For mypy, which knows the name. The real one is in typing, which metadata can do without.
 TYPE_CHECKING = False
@@ -33,7 +33,12 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the agent as the process that it is: one action as argument, the rest in the environment."""
     output = Output("floating-ip")
     words = list(sys.argv[1:] if arguments is None else arguments)
-    finish(lambda: _run(words, os.environ, output), output)
+    # Taken out: what an SDK or the agent starts would inherit the secrets among them, readable in its own environment.
+    environ = dict(os.environ)
+    for name in environ:
+        if name.startswith(PREFIX):
+            del os.environ[name]
+    finish(lambda: _run(words, environ, output), output)
 
 
 def _run(words: list[str], environ: Mapping[str, str], output: Output) -> int:
@@ -62,7 +67,7 @@ def _run(words: list[str], environ: Mapping[str, str], output: Output) -> int:
 def _explain(reason: str, environ: Mapping[str, str], output: Output) -> None:
     """Say why, in the form that Pacemaker shows in ``pcs status``."""
     prefix = environ.get("OCF_EXIT_REASON_PREFIX", "ocf-exit-reason:")
-    output.remark(prefix + reason)
+    output.remark(prefix + one_line(reason, LONGEST_LINE))
 
 
 class _Action:

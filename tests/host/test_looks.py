@@ -12,7 +12,7 @@ import pytest
 from cloudha import fencing, local_mark, plugins
 from cloudha.addresses import FloatingAddress, Request, mark_key
 from cloudha.deadline import Deadline
-from cloudha.errors import NotFound, Unconfirmed
+from cloudha.errors import NotFound, Unavailable, Unconfirmed
 from cloudha.host import Host
 from cloudha.options import Settings
 from cloudha.types import Kind, Node, PowerState, Verdict
@@ -49,6 +49,11 @@ def power_off(context, node):
     return Accepted()
 
 @hookimpl
+def power_on(context, node):
+    CALLS.append("power_on")
+    return Accepted()
+
+@hookimpl
 def local_node(context):
     return Node("i-1", "n1")
 
@@ -71,7 +76,7 @@ def bind_ip(context, change):
 @hookimpl
 def unbind_ip(context, change):
     CALLS.append("unbind_ip")
-    return Accepted()
+    return Accepted(sent=SAYS.get("unbind_ip") != ["nothing to do"])
 """
 
 
@@ -229,3 +234,38 @@ def test_the_evidence_of_this_machine_is_none_of_another(distribution: MakeDistr
         list_nodes=[Node("i-1", "n1"), Node("i-2", "n2")],
     )
     assert not FloatingAddress(it, REQUEST.replace(node="n2")).monitor(ask_api=False).running
+
+
+def test_what_was_started_here_is_not_stopped_by_an_old_answer(distribution: MakeDistribution) -> None:
+    """The API tells of the time before the start for some looks, and the provider finds nothing to send."""
+    it, calls = host(
+        distribution,
+        "stop",
+        30.0,
+        local_evidence=[Verdict.CANNOT_TELL],
+        list_ips=[*[None] * 6, "i-1"],
+        unbind_ip=["nothing to do"],
+    )
+    local_mark.set_mark(mark_key("scripted", REQUEST))
+    with pytest.raises((Unconfirmed, Unavailable)):
+        FloatingAddress(it, REQUEST).unbind()
+    assert calls.count("list_ips") > 6
+
+
+def test_an_address_that_another_node_has_is_stopped_in_the_end(distribution: MakeDistribution) -> None:
+    it, _ = host(
+        distribution,
+        "stop",
+        10.0,
+        local_evidence=[Verdict.CANNOT_TELL],
+        list_ips=["i-2"],
+        unbind_ip=["nothing to do"],
+    )
+    local_mark.set_mark(mark_key("scripted", REQUEST))
+    FloatingAddress(it, REQUEST).unbind()
+
+
+def test_on_is_asked_for_whatever_was_read(distribution: MakeDistribution) -> None:
+    it, calls = host(distribution, "on", 10.0, power_state=[PowerState.ON])
+    fencing.power_on(it, [NODE], interval=0.1)
+    assert calls.count("power_on") == 1

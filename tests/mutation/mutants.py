@@ -128,11 +128,39 @@ ADDRESSES = (
     Mutant(
         "two old 'not here' are enough for a stop, whatever was started here",
         "cloudha/addresses.py",
-        "(progress.looks >= LOOKS and not marked)):\n                return True\n"
+        "(progress.looks >= LOOKS and clock.elapsed >= settled)):\n                return True\n"
         "            if progress.accepted is None and (marked or not progress.looks):",
         "(progress.looks >= LOOKS)):\n                return True\n"
         "            if progress.accepted is None and (not progress.looks):",
         LOOKS,
+    ),
+    Mutant(
+        "a stop that sent nothing, on an old answer, counts as one",
+        "cloudha/addresses.py",
+        "                if answer.sent:\n",
+        "                if answer:\n",
+        LOOKS,
+    ),
+    Mutant(
+        "an old 'on' is believed without a start",
+        "cloudha/fencing.py",
+        "    if state is PowerState.ON and change.asked_at is not None:",
+        "    if state is PowerState.ON:",
+        LOOKS,
+    ),
+    Mutant(
+        "help= on standard input ends a fence with 0",
+        "cloudha/agents/fence_input.py",
+        "if found and canonical(name) not in FOR_PEOPLE:",
+        "if found:",
+        "tests/protocol/test_fence_input.py people",
+    ),
+    Mutant(
+        "no machine at all is a good list",
+        "cloudha/agents/fence_actions.py",
+        "    if not found:\n        # Pacemaker",
+        "    if False:\n        # Pacemaker",
+        "tests/protocol/test_fence_actions.py list",
     ),
     Mutant(
         "a mark that cannot be read is no mark",
@@ -222,8 +250,8 @@ ADDRESSES = (
     Mutant(
         "a stop is done when it was accepted",
         "cloudha/addresses.py",
-        "                progress.looks = 0\n                return self._free()",
-        "                return True",
+        "                    progress.looks = 0\n                    return self._free()",
+        "                    return True",
         f"{ADDRESS} stale or take or longer",
     ),
     Mutant(

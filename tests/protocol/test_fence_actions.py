@@ -107,6 +107,15 @@ def test_list(agents: Agents) -> None:
     assert done.out.splitlines() == ["m-0001,n1", "m-0002,n2", "m-0003,n3"]
 
 
+@pytest.mark.parametrize("action", ["list", "list-status"])
+def test_a_list_without_any_machine_is_an_error(agents: Agents, cloud: SimEmulator, action: str) -> None:
+    """An empty list with exit code 0 takes all targets from Pacemaker."""
+    cloud.fault(Fault("machines.list", Effect.EMPTY))
+    done = agents.fence(action)
+    assert (done.code, done.out) == (1, "")
+    assert "no machine at all" in done.err
+
+
 def test_list_status(agents: Agents, cloud: SimEmulator) -> None:
     cloud.cloud.behaviour.start = 30.0
     agents.fence("off", plug="n1")

@@ -12,6 +12,7 @@ import pytest
 
 from agent_process import Agents
 from cloudha_plugin_sim.emulator import SimEmulator
+from cloudha_plugin_sim.records import State
 
 SECRET = "hunter2-3b1f"
 
@@ -227,3 +228,11 @@ def test_a_debug_file_that_is_a_pipe_does_not_hang(agents: Agents, scripts: Path
 def test_a_full_disk_does_not_stop_fencing(agents: Agents, cloud: SimEmulator) -> None:
     assert agents.fence("off", plug="n2", debug_file="/dev/full").code == 0
     assert not cloud.cloud.world.powered("n2")
+
+
+@pytest.mark.parametrize("line", ["help=1", "help=0", "version=1", "Version=no", "--help=1", "help"])
+def test_a_word_for_people_does_not_end_a_fence(agents: Agents, cloud: SimEmulator, line: str) -> None:
+    common = "".join(f"{name}={value}\n" for name, value in agents.common.items())
+    done = agents.fence_raw(f"action=off\n{common}plug=n2\n{line}\n")
+    assert (done.code, done.out) == (0, "")
+    assert cloud.cloud.truth().machines["m-0002"].state is State.STOPPED

@@ -35,7 +35,7 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
     """Unassign it from the machine's own interface."""
     found = interfaces_holding(context, change.ip, node_id=change.node_id)
     done = [_unassign(context, interface.id, str(change.ip)) for interface in found]
-    return Accepted(tuple(done), detail="" if done else "not bound there")
+    return Accepted(tuple(done), detail="" if done else "not bound there", sent=bool(done))
 
 
 def _unassign(context: Context, interface_id: str, ip: str) -> str:

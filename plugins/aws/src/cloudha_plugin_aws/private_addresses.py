@@ -80,7 +80,7 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
             PrivateIpAddresses=[str(change.ip)],
         )
         done.append(answer.request_id)
-    return Accepted(tuple(done), detail="" if done else "not bound there")
+    return Accepted(tuple(done), detail="" if done else "not bound there", sent=bool(done))
 
 
 def _in_one_vpc(context: Context, found: Sequence[Interface], node_id: str) -> Sequence[Interface]:

@@ -66,11 +66,11 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
     """End the association with this machine, by the association's own id: one that was moved meanwhile stays."""
     found = _described(context, change.ip)
     if not found or _text(found[0], "InstanceId") != change.node_id:
-        return Accepted(detail="not bound there")
+        return Accepted(detail="not bound there", sent=False)
     try:
         answer = call(context, "disassociate_address", AssociationId=web.field(found[0], "AssociationId", str))
     except NotFound:
-        return Accepted(detail="moved meanwhile")
+        return Accepted(detail="moved meanwhile", sent=False)
     return Accepted((answer.request_id,))
 
 

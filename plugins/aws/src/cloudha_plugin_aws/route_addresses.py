@@ -79,7 +79,7 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
         except NotFound:
             # Deleted by somebody else between the two requests: what was wanted.
             continue
-    return Accepted(tuple(done), detail="" if done else "not bound there")
+    return Accepted(tuple(done), detail="" if done else "not bound there", sent=bool(done))
 
 
 def destination(ip: IPAddress) -> dict[str, str]:

@@ -78,7 +78,7 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
         fresh = fetch(context, nic.id)
         if fresh.machine == nic.machine and fresh.holding(change.ip):
             done.append(_release(context, fresh, change.ip, wait=False))
-    return Accepted(tuple(done), detail="" if done else "not bound there")
+    return Accepted(tuple(done), detail="" if done else "not bound there", sent=bool(done))
 
 
 def settled(machine: str | None, nic: Nic) -> None:

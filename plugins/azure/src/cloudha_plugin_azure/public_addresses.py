@@ -114,10 +114,10 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
     """End the mapping, if an interface of that machine has it."""
     item = _find(context, change.ip)
     if item is None or not item.holder:
-        return Accepted(detail="not bound there")
+        return Accepted(detail="not bound there", sent=False)
     holder = fetch(context, item.holder)
     if holder.machine != canonical(change.node_id):
-        return Accepted(detail="not bound there")
+        return Accepted(detail="not bound there", sent=False)
     return Accepted((_released(context, holder, item, wait=False),))
 
 

@@ -109,7 +109,7 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
             continue
         follow(context, _followed(change.ip, name), answer.operation, canonical(change.node_id))
         done.append(answer.request_id)
-    return Accepted(tuple(done), detail="" if done else "not bound there")
+    return Accepted(tuple(done), detail="" if done else "not bound there", sent=bool(done))
 
 
 def tables_wanted(context: Context) -> dict[str, ResourceId]:

@@ -120,14 +120,14 @@ def unbind_ip(context: Context, change: AddressChange) -> Accepted:
 
     port = _port(context)
     if change.node_id != os.uname().nodename:
-        return Accepted(detail="not bound here")
+        return Accepted(detail="not bound here", sent=False)
     try:
         if ask(context, port).address != change.ip:
-            return Accepted(detail="not bound here")
+            return Accepted(detail="not bound here", sent=False)
     except Unavailable:
         # It hangs, and the kernel goes on accepting for it: the load balancer must not be told so any longer.
         end(port)
-        return Accepted(detail="it did not answer")
+        return Accepted(detail="it did not answer", sent=False)
     end(port)
     return Accepted()
 

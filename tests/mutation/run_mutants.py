@@ -1,4 +1,4 @@
-"""Break every safety check in turn, in a copy of the tree, and see a test fail: ``python tests/mutation/campaign.py``.
+"""``make mutants``: break every safety check in turn, in a copy of the tree, and see a test fail.
 
 Ends with 1 if a mutant survives. The copy has an environment of its own, in front of the one that runs this, so that
 the installed agents are the mutated ones, too.

@@ -1,0 +1,1 @@
+"""The provider ``oci``: Oracle Cloud Infrastructure, its government and dedicated realms."""

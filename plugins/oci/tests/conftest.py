@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import ipaddress
+import socket
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from cloudha.deadline import Deadline
+from cloudha.options import COMMON_OPTIONS, parse
+from cloudha.provider import Context, IPAddress, Node
+from cloudha.testing.emulator import Reply, Request
+from cloudha.testing.emulator.memory_world import MemoryWorld
+from cloudha_plugin_oci.emulator import Behaviour, OciEmulator, make
+from cloudha_plugin_oci.emulator.identities import Identities
+from cloudha_plugin_oci.emulator.models import problems
+from cloudha_plugin_oci.options import OPTIONS
+
+# Ends a test that would hang; nothing is measured with it.
+PATIENCE = 20.0
+PUBLIC = "203.0.113.7"
+VARIABLES = (
+    "OCI_METADATA_BASE_URL",
+    "OCI_RESOURCE_PRINCIPAL_VERSION",
+    "OCI_RESOURCE_PRINCIPAL_RPST",
+    "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM",
+    "OCI_RESOURCE_PRINCIPAL_REGION",
+    "OCI_REGION",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "REQUESTS_CA_BUNDLE",
+)
+
+
+def ip(text: str) -> IPAddress:
+    return ipaddress.ip_address(text)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _only_loopback() -> Iterator[None]:
+    """No test reaches anything but this machine, whatever is under test."""
+    real = socket.socket.connect
+
+    def connect(self: socket.socket, address: Any) -> None:
+        if isinstance(address, tuple) and not ipaddress.ip_address(address[0]).is_loopback:
+            raise AssertionError(f"a connection to {address}")
+        real(self, address)
+
+    socket.socket.connect = connect  # type: ignore[method-assign,assignment]  # the guard itself
+    yield
+    socket.socket.connect = real  # type: ignore[method-assign]  # as above
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in VARIABLES:
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def world() -> MemoryWorld:
+    return MemoryWorld(["n1=10.0.1.11", "n2=10.0.1.12"])
+
+
+@pytest.fixture(scope="session")
+def identities() -> Identities:
+    """Keys and certificates, which take a while to make."""
+    return Identities()
+
+
+@pytest.fixture
+def oci(world: MemoryWorld, identities: Identities) -> Iterator[OciEmulator]:
+    """An emulated OCI; this test is its machine n1. Every body must survive the SDK's own models."""
+    emulator = make(world, "127.0.0.1", 0, public=[ip(PUBLIC)], behaviour=Behaviour(stop=0.02, start=0.02))
+    emulator.service.identities = identities
+    emulator.account.myself = "n1"
+    findings: list[str] = []
+
+    def watch(operation: str, request: Request, reply: Reply) -> None:
+        findings.extend(f"{operation}: {problem}" for problem in problems(operation, request, reply))
+
+    emulator.service.watch = watch
+    emulator.start()
+    yield emulator
+    emulator.service.reset()
+    emulator.close()
+    assert not findings, findings[:5]
+
+
+@pytest.fixture
+def context(oci: OciEmulator) -> Callable[..., Context]:
+    """Make contexts with the instance principal; other parameters as an operator writes them, None for "not given"."""
+
+    def new(*, read_seconds: float = PATIENCE, **given: str | None) -> Context:
+        raw = {**oci.options(), "route_tables": oci.account.table["id"], **given}
+        settings = parse((*COMMON_OPTIONS, *OPTIONS), {k: v for k, v in raw.items() if v is not None})
+        return Context(settings, Deadline(PATIENCE), read_seconds=read_seconds)
+
+    return new
+
+
+@pytest.fixture
+def node(oci: OciEmulator) -> Callable[[str], Node]:
+    return lambda name: Node(oci.account.named(name)["id"], name)
