@@ -6,13 +6,15 @@ PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
 RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check faults mutants sbom format clean
+.PHONY: help demo test check faults chaos bench mutants sbom format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
 	@echo "make test    the whole test-suite, the cluster's scenarios included (as root)"
 	@echo "make check   ruff and mypy"
 	@echo "make faults  every fault against every action and agent, ours and others (20 minutes, goes on where it stopped)"
+	@echo "make chaos   troubles at random on clusters of two and three nodes, on every cloud (two hours, as root)"
+	@echo "make bench   ours, Debian's agents and the floor side by side (as root); writes docs/benchmark.md"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
 	@echo "make sbom    the bill of materials of the demo, in results/sbom.json"
 	@echo "make clean   remove what make made"
@@ -21,7 +23,7 @@ demo: packages-demo $(VENV)/.demo
 	$(BIN)/cloudha lab demo
 
 test: packages-test $(VENV)/.test $(VENV)/awscli/.done check
-	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python -m pytest -n 2 --dist loadgroup $(PYTEST_ARGS)
+	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .
@@ -31,6 +33,12 @@ check: $(VENV)/.test
 faults: packages-test $(VENV)/.test $(VENV)/awscli/.done
 	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" PYTHONPATH=tests/support $(BIN)/python -m campaign \
 		--minutes $(or $(MINUTES),20) --results results/faults
+
+chaos: packages-test $(VENV)/.test
+	$(BIN)/python tests/chaos/campaign.py $(CHAOS_ARGS)
+
+bench: packages-test $(VENV)/.test $(VENV)/awscli/.done
+	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python bench/run.py $(BENCH_ARGS)
 
 mutants: $(VENV)/.test
 	$(BIN)/python tests/mutation/run_mutants.py

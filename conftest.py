@@ -13,5 +13,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """Put every test into the group of its folder: the lab, each provider, and all the rest."""
     for item in items:
         parts = item.path.relative_to(config.rootpath).parts
-        group = "/".join(parts[:2]) if parts[0] == "plugins" or parts[:2] == ("tests", "lab") else "core"
+        clusters = parts[:2] in {("tests", "lab"), ("tests", "chaos")}
+        group = "/".join(parts[:2]) if parts[0] == "plugins" else "clusters" if clusters else "core"
         item.add_marker(pytest.mark.xdist_group("core" if group == "plugins/sim" else group))

@@ -24,9 +24,11 @@ REFERENCE = {
     "check_access": "def check_access(context, purpose, kind): return good.check_access(context, purpose, kind)",
 }
 HEAD = """
-from dataclasses import replace
 from cloudha.provider import *
 from cloudha_plugin_sim import provider as good
+
+def replace(record, **changes):
+    return record.replace(**changes)
 """
 # One kind is enough to show a mistake, and hanging requests cost time that most mistakes do not need.
 TESTS = """

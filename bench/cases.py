@@ -1,0 +1,89 @@
+"""What is compared with what."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from measure import Command
+from stage import AWSVIP, FENCE_AWS, Agents, Stage, interpreter, paper
+
+__all__ = ["Case", "growing", "papers", "working"]
+
+# moto takes minutes to make ten times as many.
+FLEETS = (10, 100, 1000)
+
+
+def _nothing() -> None:
+    pass
+
+
+@dataclass
+class Case:
+    """Contestants by name, ours first; ``before`` each run, ``after`` all; ``share`` of the runs that it gets."""
+
+    name: str
+    contestants: Mapping[str, Command]
+    note: str = ""
+    before: Callable[[], object] = _nothing
+    after: Callable[[], object] = _nothing
+    stage: Stage | None = None
+    share: float = 1.0
+
+
+def papers(root: Path) -> Iterator[Case]:
+    """What pcs and Pacemaker ask of every agent: its metadata."""
+    ours = Agents(root)
+    yield Case(
+        "fence agent: metadata",
+        {
+            "cloudha": paper(ours.fence, "-o", "metadata"),
+            "fence_aws": paper(*FENCE_AWS, "-o", "metadata"),
+            "bare interpreter": interpreter(),
+        },
+        "every provider of this tree is installed",
+    )
+    yield Case(
+        "address agent: meta-data",
+        {
+            "cloudha": paper(ours.address, "meta-data"),
+            "awsvip": paper(AWSVIP, "meta-data"),
+            "bare interpreter": interpreter(),
+        },
+        "awsvip is a shell script that prints a text",
+    )
+
+
+def working(root: Path, command_line: str | None) -> Iterator[Case]:
+    """The actions on AWS; those of awsvip only with the AWS command line."""
+    stage = Stage(Agents(root))
+    for action, share in (("status", 1.0), ("monitor", 1.0), ("off", 0.4)):
+        ours, theirs = stage.fence(action)
+        yield Case(
+            f"fence: {action}", {"cloudha": ours, "fence_aws": theirs}, "", stage.running, _nothing, stage, share
+        )
+    if command_line:
+        stage.bound()
+        ours, theirs = stage.address("monitor", command_line)
+        yield Case(
+            "address: monitor",
+            {"cloudha": ours, "awsvip": theirs, "floor": stage.floor_of_monitor()},
+            "bound here, depth 0; the floor is a script that sends the same requests and looks at nothing",
+            stage=stage,
+        )
+        for action, before in (("start", stage.free), ("stop", stage.bound)):
+            ours, theirs = stage.address(action, command_line)
+            yield Case(f"address: {action}", {"cloudha": ours, "awsvip": theirs}, "", before, _nothing, stage, 0.6)
+    stage.close()
+
+
+def growing(root: Path) -> Iterator[Case]:
+    """The same question in ever larger accounts."""
+    for machines in FLEETS:
+        stage = Stage(Agents(root), machines)
+        for action in ("status", "list"):
+            ours, theirs = stage.fence(action)
+            both = {"cloudha": ours, "fence_aws": theirs}
+            yield Case(f"fence: {action}, {machines:,} machines", both, stage=stage, share=0.2)
+        stage.close()
