@@ -23,7 +23,7 @@ demo: packages-demo $(VENV)/.demo
 	$(BIN)/cloudha lab demo
 
 test: packages-test $(VENV)/.test $(VENV)/awscli/.done check
-	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist loadgroup $(PYTEST_ARGS)
+	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
 check: $(VENV)/.test
 	$(BIN)/ruff check .

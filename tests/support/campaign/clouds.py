@@ -6,10 +6,13 @@ nothing here knows a provider's name.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import importlib.util
 import inspect
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache, partial
@@ -63,10 +66,20 @@ def stages() -> tuple[Stage, ...]:
 
 
 def _made(cloud: type[EmulatedCloud]) -> EmulatedCloud:
-    """Make a test cloud. What it wants beside that is a vendor's papers, which hold answers to them: left out here."""
+    """Make a test cloud. It may want a folder, or a vendor's papers, which hold answers to them: left out here."""
     wanted = inspect.signature(cloud).parameters.values()
-    missing = {one.name: None for one in wanted if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD}
+    missing: dict[str, Path | None] = {}
+    for one in wanted:
+        if one.default is one.empty and one.kind is one.POSITIONAL_OR_KEYWORD:
+            missing[one.name] = _folder() if one.name == "directory" else None
     return cloud(**missing)  # type: ignore[arg-type]  # the servers of the base class have a name of their own kind
+
+
+def _folder() -> Path:
+    """Make a folder that is gone when this process ends."""
+    folder = tempfile.mkdtemp(prefix="cloudha-faults-")
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return Path(folder)
 
 
 def behaviour(cloud: EmulatedCloud) -> object | None:
