@@ -36,7 +36,8 @@ def ip(text: str) -> IPAddress:
     return ipaddress.ip_address(text)
 
 
-@pytest.fixture(autouse=True, scope="session")
+# Of each module: labs that are tested in the same process have other addresses.
+@pytest.fixture(autouse=True, scope="module")
 def _only_loopback() -> Iterator[None]:
     """No test reaches anything but this machine, whatever is under test."""
     real = socket.socket.connect

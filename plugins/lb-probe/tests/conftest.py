@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 
-@pytest.fixture(autouse=True, scope="session")
+# Of each module: labs that are tested in the same process have other addresses.
+@pytest.fixture(autouse=True, scope="module")
 def _only_loopback() -> Iterator[None]:
     """No test reaches anything but this machine, whatever is under test."""
     real = socket.socket.connect
