@@ -72,14 +72,18 @@ def test_evidence_is_about_this_machine_only(aws: AwsEmulator, context: New) -> 
 
 
 @pytest.mark.parametrize("operation", ["metadata.token", "metadata.interfaces"])
-@pytest.mark.parametrize("effect", [e for e in Effect if e not in (Effect.DELAY, Effect.STALE, Effect.DRIP, Effect.TLS)])
+@pytest.mark.parametrize(
+    "effect", [e for e in Effect if e not in (Effect.DELAY, Effect.STALE, Effect.DRIP, Effect.TLS)]
+)
 def test_a_spoilt_answer_is_no_evidence(aws: AwsEmulator, context: New, operation: str, effect: Effect) -> None:
     give(aws, "n1")
     aws.fault(Fault(operation, effect))
     assert evidence(context(read_seconds=0.3)) is Verdict.CANNOT_TELL
 
 
-@pytest.mark.parametrize("effect", [e for e in Effect if e not in (Effect.DELAY, Effect.STALE, Effect.DRIP, Effect.TLS)])
+@pytest.mark.parametrize(
+    "effect", [e for e in Effect if e not in (Effect.DELAY, Effect.STALE, Effect.DRIP, Effect.TLS)]
+)
 def test_a_spoilt_identity_is_an_error(aws: AwsEmulator, context: New, effect: Effect) -> None:
     aws.fault(Fault("metadata.identity", effect))
     with pytest.raises((Unavailable, LookupError, Exception)) as caught:
