@@ -17,6 +17,10 @@ Start = Callable[..., LabState]
 Record = Callable[[str, object], None]
 
 
+# A client that is not given the processor for a second has not lost its service.
+GAP_SECONDS = 2.0
+
+
 class Stage:
     """A cluster that is set up, for one scenario: what the play needs, and what every scenario must end with."""
 
@@ -48,7 +52,8 @@ class Stage:
         return [fencing.target for fencing in fencings(self.state, self.begin)]
 
     def outages(self) -> list[evidence.Outage]:
-        return evidence.outages(self.state, verbs.ADDRESS, self.begin, time.monotonic())
+        """When nobody answered the client; shorter gaps than these are a loaded machine's own."""
+        return evidence.outages(self.state, verbs.ADDRESS, self.begin, time.monotonic(), GAP_SECONDS)
 
     def settle(self) -> None:
         """Bring everything back to the first picture: all nodes online, no fault, no failure, the address answering."""
