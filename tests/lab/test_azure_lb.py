@@ -25,6 +25,8 @@ pytestmark = pytest.mark.lab
 
 # Some monitors of each of the two intervals (5 s and 7 s), and of the fencing's (60 s) at least one.
 OUTAGE_SECONDS = 75.0
+# Two probes, on a machine under load. That nobody else answers for the address is what the stage checks.
+DELAY_SECONDS = 4.0
 
 
 @pytest.fixture(scope="module")
@@ -43,11 +45,14 @@ def healthy(stage: Stage) -> list[str]:
 
 
 def never_two(stage: Stage) -> None:
-    """At no moment since the lab began did the load balancer have a choice."""
+    """Since the lab began the load balancer never had a choice, but for its own delay: it sees an end by two probes."""
     now: set[str] = set()
+    both = 0.0
     for at, node, answers in health(stage.state):
+        assert not both or at - both < DELAY_SECONDS, f"{sorted(now)} answered the probe from {both} to {at}"
         now = now | {node} if answers else now - {node}
-        assert len(now) < 2, f"{sorted(now)} answer the probe at {at}"
+        both = (both or at) if len(now) > 1 else 0.0
+    assert len(now) < 2
 
 
 def test_01_power_cut_of_the_holder(stage: Stage, record_property: Record) -> None:
