@@ -14,7 +14,7 @@ help:
 	@echo "make check   ruff and mypy"
 	@echo "make faults  every fault against every action and agent, ours and others (20 minutes, goes on where it stopped)"
 	@echo "make chaos   troubles at random on clusters of two and three nodes, on every cloud (two hours, as root)"
-	@echo "make bench   ours, Debian's agents and the floor side by side (as root); writes docs/benchmark.md"
+	@echo "make bench   ours, Debian's agents and the floor side by side (as root; unfinished); writes docs/benchmark.md"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
 	@echo "make sbom    the bill of materials of the demo, in results/sbom.json"
 	@echo "make clean   remove what make made"

@@ -38,6 +38,7 @@ INSTANCE = "ocid1.instance."
 # The tag that OCI gives the members of an instance pool.
 POOL_TAG = "oci:compute:instancepool"
 DETACHED = "DETACHED"
+ABOUT_STATE = "IncorrectState"
 
 
 def list_nodes(context: Context, query: NodeQuery) -> NodePage:
@@ -86,7 +87,10 @@ def _switched(context: Context, node: Node, action: str, done: tuple[PowerState,
     try:
         answer = call(context, COMPUTE, "instance_action", _ocid(node), action)
     except Conflict as conflict:
-        # OCI refuses what is so already with the same words as what cannot be now.
+        # OCI refuses what is so already with the same words as what cannot be now. Any other refusal says nothing about
+        # the state, and a reading of "stopped" may then be older than the last start.
+        if not conflict.cause.startswith(ABOUT_STATE):
+            raise
         word = _state_word(context, node)
         if STATES.get(word, PowerState.UNKNOWN) in done:
             return Accepted((conflict.request_id,), detail=f"was {word} already")
