@@ -33,6 +33,9 @@ ASK_AGAIN_SECONDS = 10.0
 LOOKS = 2
 # Two looks count as two only when they are this far apart.
 LOOK_APART_SECONDS = 0.5
+# A cloud that refuses a stop as needless has not accepted one, and both its refusal and its "off" may be about a start
+# that is still on its way: only when it says the same for so long, and refuses again, is the machine off.
+SETTLE_SECONDS = 10.0
 # A listing that never ends is a bug of the provider, not a large account.
 MOST_PAGES = 10_000
 
@@ -103,6 +106,8 @@ class _Change:
         self.first = self.reading = first
         self.started = started
         self.asked_at: float | None = None
+        # Since when the cloud has called a stop needless, instead of accepting it.
+        self.needless_since: float | None = None
         self.reads = 0
         self.read_at = 0.0
         self.done = False
@@ -115,7 +120,8 @@ def power_off(host: Host, targets: Iterable[Node], *, interval: float, wait: flo
 
     A stop is always sent, even to a machine that reads as off: that reading may be older than its last start. Only a
     terminated machine, seen for that very id, is left alone. Once a stop was accepted, a machine is off when two looks
-    in a row find it off.
+    in a row find it off. Where the cloud refuses the stop since the machine is off (``Accepted(sent=False)``), every
+    look for 10 s must find it off, and the cloud must then refuse again.
 
     :param interval: seconds between polls.
     :param wait: seconds to wait after a stop was accepted, before the first poll.
@@ -159,7 +165,7 @@ def _drive(
         if not waiting:
             return
         # One "off" is there already: the second look comes as soon as it counts.
-        nearly = any(change.reads for change in waiting)
+        nearly = any(change.reads and change.needless_since is None for change in waiting)
         clock.sleep(LOOK_APART_SECONDS if nearly else max(min(pause, interval), host.provider.info.poll_seconds))
         pause *= 2
         if clock.passed:
@@ -200,7 +206,15 @@ def _step_off(host: Host, change: _Change, wait: float) -> None:
         if change.reads == 0 or now - change.read_at >= LOOK_APART_SECONDS:
             change.reads += 1
             change.read_at = now
-        change.done = change.reads >= LOOKS
+        if change.needless_since is None:
+            change.done = change.reads >= LOOKS
+        elif change.reads >= LOOKS and now - change.needless_since >= SETTLE_SECONDS:
+            _ask(host, change, host.power_off, wait)
+            change.done = change.needless_since is not None
+    elif change.needless_since is not None:
+        change.reads = 0
+        change.needless_since = None
+        _ask(host, change, host.power_off, wait)
     else:
         # An "off" that is followed by "on" was an old answer, or somebody started the machine: ask at once.
         contradicted = change.reads > 0 and state is not PowerState.STOPPING
@@ -234,8 +248,17 @@ def _ask(host: Host, change: _Change, hook: Callable[[Node], Accepted], wait: fl
         accepted = hook(change.node)
     except Conflict as conflict:
         change.refusal = conflict.cause
+        if change.needless_since is not None:
+            change.asked_at = change.needless_since = None
+            change.reads = 0
         return
     change.asked_at = host.deadline.elapsed
+    if accepted.sent:
+        if change.needless_since is not None:
+            change.reads = 0
+        change.needless_since = None
+    elif change.needless_since is None:
+        change.needless_since = change.asked_at
     change.refusal = ""
     change.request_ids.extend(accepted.request_ids)
     host.deadline.sleep(wait)

@@ -111,7 +111,8 @@ class ProviderHooks:
         """Ask the cloud to cut the machine's power, in the hardest way it offers, not waiting for the guest.
 
         Return as soon as the request is accepted; the host polls :func:`power_state` until it is off. Already off is
-        success. Raise :class:`~cloudha.errors.Conflict` when the present state does not allow it (still starting).
+        success; where the cloud refuses it for that reason, answer ``Accepted(sent=False)``, and the host takes longer
+        to believe it. :class:`~cloudha.errors.Conflict` when the present state does not allow it (still starting).
 
         ::
 

@@ -121,8 +121,8 @@ class PowerReading(Record):
 class Accepted(Record):
     """The cloud took the request; whether it has happened is for the host to verify.
 
-    ``sent``: False when nothing was asked for, because a read said that there is nothing to do. That read may be older
-    than the last change: the host does not take it for the cloud's consent.
+    ``sent``: False when nothing was asked for, because a read said that there is nothing to do, or when the cloud
+    refused the request as needless. That may be older than the last change: the host does not take it for consent.
     """
 
     request_ids: tuple[str, ...] = ()

@@ -21,6 +21,19 @@ class _Friendly(click.Group):
     later: dict[str, tuple[str, str]] = {  # noqa: RUF012 - a constant of the class
         "sim": ("cloudha_plugin_sim.command:sim", "cloudha-plugin-sim"),
         "lab": ("cloudha.lab.cli:lab", ""),
+        "describe": ("cloudha.cli.describe:describe", ""),
+        "nodes": ("cloudha.cli.machines:nodes", ""),
+        "status": ("cloudha.cli.machines:status", ""),
+        "off": ("cloudha.cli.power:off", ""),
+        "on": ("cloudha.cli.power:on", ""),
+        "reboot": ("cloudha.cli.power:reboot", ""),
+        "ips": ("cloudha.cli.ips:ips", ""),
+        "bind": ("cloudha.cli.ips:bind", ""),
+        "unbind": ("cloudha.cli.ips:unbind", ""),
+        "policy": ("cloudha.cli.policy:policy", ""),
+        "doctor": ("cloudha.cli.doctor:doctor", ""),
+        "plan": ("cloudha.cli.plan:plan", ""),
+        "plugin": ("cloudha.cli.plugin:plugin", ""),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:

@@ -43,10 +43,11 @@ def power_state(context, node):
 
 @hookimpl
 def power_off(context, node):
-    CALLS.append("power_off")
-    if SAYS.get("power_off") == ["conflict"]:
+    SAYS.setdefault("power_off", ["accepted"])
+    answer = said("power_off")
+    if answer == "conflict":
         raise Conflict("it is starting")
-    return Accepted()
+    return Accepted(sent=answer != "needless")
 
 @hookimpl
 def power_on(context, node):
@@ -108,6 +109,36 @@ def test_off_and_something_else_in_turn_is_never_off(distribution: MakeDistribut
     it, _ = host(distribution, "off", 3.0, power_state=turns)
     with pytest.raises(Unconfirmed):
         fencing.power_off(it, [NODE], interval=0.1)
+
+
+def test_a_stop_that_was_refused_as_needless_must_stay_so(
+    distribution: MakeDistribution, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fencing, "SETTLE_SECONDS", 1.0)
+    it, calls = host(distribution, "off", 10.0, power_off=["needless"], power_state=[PowerState.OFF])
+    fencing.power_off(it, [NODE], interval=0.1)
+    assert it.deadline.elapsed >= 1.0
+    assert calls[0] == calls[-1] == "power_off", "refused again at the end"
+    assert calls.count("power_state") > fencing.LOOKS
+
+
+@pytest.mark.parametrize(
+    ("stops", "states"),
+    [
+        pytest.param(["needless"], [PowerState.OFF] * 4 + [PowerState.ON], id="reads as on after a while"),
+        pytest.param(["needless"], [PowerState.OFF, PowerState.STARTING] * 50, id="starting between two looks"),
+        pytest.param(["needless", "accepted"], [PowerState.OFF] * 5 + [PowerState.ON], id="accepted at last"),
+        pytest.param(["needless", "conflict"], [PowerState.OFF], id="not allowed at last"),
+    ],
+)
+def test_a_needless_stop_alone_is_no_proof(
+    distribution: MakeDistribution, monkeypatch: pytest.MonkeyPatch, stops: list[str], states: list[PowerState]
+) -> None:
+    monkeypatch.setattr(fencing, "SETTLE_SECONDS", 1.0)
+    it, calls = host(distribution, "off", 4.0, power_off=stops, power_state=states)
+    with pytest.raises(Unconfirmed):
+        fencing.power_off(it, [NODE], interval=0.1)
+    assert calls.count("power_off") >= 2
 
 
 @pytest.mark.parametrize("state", [state for state in PowerState if not state.is_off])

@@ -126,7 +126,7 @@ def _act(context: Context, node: Node, action: str, wanted: PowerState, **option
         about_status = any(word in conflict.cause.lower() for word in ABOUT_STATUS)
         if not about_status or power_state(context, node).state is not wanted:
             raise
-        return Accepted((conflict.request_id,), detail=f"it is {wanted.value} already")
+        return Accepted((conflict.request_id,), detail=f"it is {wanted.value} already", sent=False)
     _check(answer, action)
     return Accepted((answer.request_id,), detail=web.field(answer.document, "id", str))
 

@@ -93,7 +93,7 @@ def _switched(context: Context, node: Node, action: str, done: tuple[PowerState,
             raise
         word = _state_word(context, node)
         if STATES.get(word, PowerState.UNKNOWN) in done:
-            return Accepted((conflict.request_id,), detail=f"was {word} already")
+            return Accepted((conflict.request_id,), detail=f"was {word} already", sent=False)
         raise
     if web.field(answer.document, "id", str) != node.id:
         raise Unavailable(f"the answer is not about {node.id}", advice=ENDPOINT, request_id=answer.request_id)
