@@ -6,13 +6,14 @@ PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
 RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check faults chaos bench mutants sbom format clean
+.PHONY: help demo test check faults faults-long chaos bench mutants sbom format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
 	@echo "make test    the whole test-suite, the cluster's scenarios included (as root)"
 	@echo "make check   ruff and mypy"
 	@echo "make faults  every fault against every action and agent, ours and others (20 minutes, goes on where it stopped)"
+	@echo "make faults-long  the fault tests with far more examples, kills and timeouts of ten minutes (three hours at most)"
 	@echo "make chaos   troubles at random on clusters of two and three nodes, on every cloud (two hours, as root)"
 	@echo "make bench   ours, Debian's agents and the floor side by side (as root; unfinished); writes docs/benchmark.md"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
@@ -33,6 +34,12 @@ check: $(VENV)/.test
 faults: packages-test $(VENV)/.test $(VENV)/awscli/.done
 	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" PYTHONPATH=tests/support $(BIN)/python -m campaign \
 		--minutes $(or $(MINUTES),20) --results results/faults
+
+# The tests of tests/faults with more of everything: timeouts of ten minutes, every point of a kill, long fuzzing.
+faults-long: packages-test $(VENV)/.test
+	CLOUDHA_FAULTS_TIMEOUTS=60,120,300,600 CLOUDHA_FAULTS_KILLS=0 CLOUDHA_FAULTS_RANDOM_KILLS=300 \
+	CLOUDHA_FAULTS_ALL_KINDS=1 CLOUDHA_FAULTS_SECRETS=200 CLOUDHA_FAULTS_HISTORIES=200 CLOUDHA_FAULTS_EXAMPLES=5000 \
+	CLOUDHA_FAULTS_PROCESSES=400 timeout 3h $(BIN)/python -m pytest -n 2 --dist loadfile tests/faults $(PYTEST_ARGS)
 
 chaos: packages-test $(VENV)/.test
 	$(BIN)/python tests/chaos/campaign.py $(CHAOS_ARGS)

@@ -12,7 +12,7 @@ from stage import AWSVIP, FENCE_AWS, Agents, Stage, interpreter, paper
 __all__ = ["Case", "growing", "papers", "working"]
 
 # moto takes minutes to make ten times as many.
-FLEETS = (10, 100, 1000)
+FLEETS = (10, 100)
 
 
 def _nothing() -> None:

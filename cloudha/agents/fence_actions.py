@@ -233,7 +233,7 @@ def _reboot(call: Call) -> int:
     )
     call.host.go_on(Deadline(max(call.host.deadline.remaining, ON_LEAST_SECONDS)))
     try:
-        # What was read before the machine went off does not count for starting it.
+        # The audit line begins with what the machine is now.
         _start(call, [node.replace(state=PowerState.OFF) for node in targets], see_it_on=False)
     except CloudhaError as error:
         names = ", ".join(node.label for node in targets)

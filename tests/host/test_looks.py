@@ -39,7 +39,12 @@ def list_nodes(context, query):
 
 @hookimpl
 def power_state(context, node):
-    return PowerReading(node.id, said("power_state"))
+    state = said("power_state")
+    if state == "away":
+        raise Unavailable("the API is away")
+    if state == "no such":
+        raise NotFound("no such machine")
+    return PowerReading(node.id, state)
 
 @hookimpl
 def power_off(context, node):
@@ -232,6 +237,14 @@ def test_a_plug_is_an_address_and_not_a_part_of_one(distribution: MakeDistributi
             fencing.find_node(it, plug)
     assert fencing.find_node(it, "FD00:0:0::1:2").id == "i-1"
     assert fencing.find_node(it, "N11").id == "i-11"
+
+
+@pytest.mark.parametrize("answer", ["away", "no such"])
+def test_no_answer_after_the_stop_is_not_off(distribution: MakeDistribution, answer: str) -> None:
+    it, calls = host(distribution, "off", 3.0, power_state=[PowerState.STOPPING, answer])
+    with pytest.raises(Unconfirmed):
+        fencing.power_off(it, [NODE], interval=0.1)
+    assert calls.count("power_state") > 1
 
 
 def test_of_two_machines_both_must_be_off(distribution: MakeDistribution) -> None:

@@ -29,6 +29,8 @@ LOOKS = "tests/host/test_looks.py"
 PLUGINS = "tests/host/test_plugins.py"
 AWS = "plugins/aws/tests/"
 AZURE = "plugins/azure/tests/"
+OCI = "plugins/oci/tests/"
+IBM = "plugins/ibm/tests/"
 
 FENCING = (
     Mutant(
@@ -70,15 +72,15 @@ FENCING = (
         "not found after the stop is proof",
         "cloudha/fencing.py",
         'PowerReading(change.node.id, PowerState.UNKNOWN, "not found")',
-        'PowerReading(change.node.id, PowerState.TERMINATED, "not found")',
-        f"{FENCE_FAULTS} not_found_after",
+        'PowerReading(change.node.id, PowerState.UNKNOWN, "not found")\n        change.done = True',
+        f"{LOOKS} no_answer",
     ),
     Mutant(
         "an API that goes away after the stop, or the deadline, is 'off'",
         "cloudha/fencing.py",
         "        raise _unconfirmed(host, change, what, error.cause) from None",
         "        change.done = True",
-        LOOKS,
+        f"{LOOKS} no_answer",
     ),
     Mutant(
         "of several plugs one that is off is enough",
@@ -111,16 +113,37 @@ FENCING = (
     Mutant(
         "a refused stop counts as accepted",
         "cloudha/fencing.py",
-        "        change.refusal = conflict.cause\n        return",
-        "        change.asked_at = host.deadline.elapsed\n        return",
+        "        change.refusal = conflict.cause\n        if change.needless",
+        "        change.asked_at = host.deadline.elapsed\n        if change.needless",
         LOOKS,
     ),
     Mutant(
-        "a failed reboot's off is not needed for its on",
-        "cloudha/agents/fence_actions.py",
-        "_start(call, [node.replace(state=PowerState.OFF) for node in targets], see_it_on=False)",
-        "_start(call, list(targets), see_it_on=False)",
-        f"{FENCE} reboot",
+        "a stop that was refused as needless counts as accepted",
+        "cloudha/fencing.py",
+        "    if accepted.sent:\n        if change.needless",
+        "    if True:\n        if change.needless",
+        f"{LOOKS} needless",
+    ),
+    Mutant(
+        "a stop that was refused as needless is believed at once",
+        "cloudha/fencing.py",
+        " and now - change.needless_since >= SETTLE_SECONDS:",
+        ":",
+        f"{LOOKS} needless",
+    ),
+    Mutant(
+        "a stop that was refused as needless need not be refused at the end",
+        "cloudha/fencing.py",
+        "            _ask(host, change, host.power_off, wait)\n            change.done = change.needless",
+        "            change.done = True or change.needless",
+        f"{LOOKS} needless",
+    ),
+    Mutant(
+        "a machine that runs between two refusals does not begin the wait anew",
+        "cloudha/fencing.py",
+        "        change.reads = 0\n        change.needless_since = None\n        _ask(",
+        "        _ask(",
+        f"{LOOKS} needless",
     ),
 )
 
@@ -407,6 +430,69 @@ HOSTS = (
 )
 
 PROVIDERS = (
+    Mutant(
+        "OCI: a refused stop is an accepted one",
+        "plugins/oci/src/cloudha_plugin_oci/machines.py",
+        'already", sent=False)',
+        'already")',
+        f"{OCI}test_machines.py either_way",
+    ),
+    Mutant(
+        "OCI: whatever refusal of a stop means stopped",
+        "plugins/oci/src/cloudha_plugin_oci/machines.py",
+        "        if not conflict.cause.startswith(ABOUT_STATE):\n            raise\n",
+        "",
+        f"{OCI}test_machines.py another_reason",
+    ),
+    Mutant(
+        "OCI: stopping is off",
+        "plugins/oci/src/cloudha_plugin_oci/machines.py",
+        '"STOPPING": PowerState.STOPPING',
+        '"STOPPING": PowerState.OFF',
+        f"{OCI}test_machines.py every_word",
+    ),
+    Mutant(
+        "OCI: an unknown power word is off",
+        "plugins/oci/src/cloudha_plugin_oci/machines.py",
+        "return PowerReading(node.id, STATES.get(word, PowerState.UNKNOWN), raw=word)",
+        "return PowerReading(node.id, STATES.get(word, PowerState.OFF), raw=word)",
+        f"{OCI}test_machines.py word",
+    ),
+    Mutant(
+        "OCI: any address of a machine names it, the floating one too",
+        "plugins/oci/src/cloudha_plugin_oci/machines.py",
+        'if instance and fits and item.get("isPrimary") is True:',
+        "if instance and fits:",
+        f"{OCI}test_machines.py holder",
+    ),
+    Mutant(
+        "IBM: a refused stop is an accepted one",
+        "plugins/ibm/src/cloudha_plugin_ibm/machines.py",
+        'already", sent=False)',
+        'already")',
+        f"{IBM}test_machines.py stopped_instance",
+    ),
+    Mutant(
+        "IBM: whatever refusal of a stop means stopped",
+        "plugins/ibm/src/cloudha_plugin_ibm/machines.py",
+        "if not about_status or power_state",
+        "if power_state",
+        f"{IBM}test_machines.py another_reason",
+    ),
+    Mutant(
+        "IBM: stopping is off",
+        "plugins/ibm/src/cloudha_plugin_ibm/machines.py",
+        '"stopping": PowerState.STOPPING',
+        '"stopping": PowerState.OFF',
+        f"{IBM}test_machines.py status",
+    ),
+    Mutant(
+        "IBM: an address that is deleted with its interface is taken all the same",
+        "plugins/ibm/src/cloudha_plugin_ibm/reserved_ips.py",
+        "    if item.auto_delete:",
+        "    if False:",
+        f"{IBM}test_private_addresses.py auto_delete",
+    ),
     Mutant(
         "AWS: stopping is off",
         "plugins/aws/src/cloudha_plugin_aws/machines.py",

@@ -71,7 +71,8 @@ def test_off_of_a_stopped_instance_is_success(
     ibm.account.behaviour.strict = strict
     monkeypatch.setattr(power, "ApiError", lambda _status, code, message: ApiError(status, code, message))
     ibm.account.world.cut_power("n2")
-    machines.power_off(context(), node("n2"))
+    accepted = machines.power_off(context(), node("n2"))
+    assert accepted.sent is not strict, "a refusal is no consent"
     assert not ibm.account.world.powered("n2")
 
 

@@ -105,8 +105,21 @@ def test_a_stopped_instance_is_stopped_again_either_way(
 ) -> None:
     oci.account.behaviour.idempotent_power = idempotent
     oci.account.world.cut_power("n2")
-    assert machines.power_off(context(), node("n2")).request_ids
-    assert machines.power_on(context(), node("n1")).request_ids
+    stopped, started = machines.power_off(context(), node("n2")), machines.power_on(context(), node("n1"))
+    assert stopped.request_ids
+    assert started.request_ids
+    assert (stopped.sent, started.sent) == (idempotent, idempotent), "a refusal is no consent"
+
+
+def test_a_refusal_for_another_reason_is_no_success_of_a_machine_that_reads_as_off(
+    oci: OciEmulator, context: Contexts, node: Nodes
+) -> None:
+    # What reads as stopped may be behind: it counts only with a refusal that has looked at the state itself.
+    oci.account.world.cut_power("n2")
+    oci.server.faults.add(Fault("power_off", Effect.ERROR, status=412))
+    with pytest.raises(Conflict):
+        machines.power_off(context(), node("n2"))
+    assert asked(oci) == ["power_off"]
 
 
 def test_stopping_and_starting_are_conflicts_for_now(oci: OciEmulator, context: Contexts, node: Nodes) -> None:
