@@ -34,6 +34,7 @@ class _Friendly(click.Group):
         "doctor": ("cloudha.cli.doctor:doctor", ""),
         "plan": ("cloudha.cli.plan:plan", ""),
         "plugin": ("cloudha.cli.plugin:plugin", ""),
+        "completion": ("cloudha.cli.completion:completion", ""),
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -48,9 +49,7 @@ class _Friendly(click.Group):
             found = getattr(import_module(module), attribute)
         except ModuleNotFoundError as error:
             if distribution and error.name and module.startswith(error.name):
-                raise click.ClickException(
-                    f"{cmd_name} comes with {distribution}; run: {sys.prefix}/bin/pip install {distribution}"
-                ) from None
+                return _missing(cmd_name, distribution)
             raise
         return found if isinstance(found, click.Command) else None
 
@@ -59,6 +58,18 @@ class _Friendly(click.Group):
             return super().invoke(ctx)
         except CloudhaError as error:
             raise click.ClickException(str(error)) from None
+
+
+def _missing(name: str, distribution: str) -> click.Command:
+    """Return a command that says what to install: the list of commands must not end because one of them is not here."""
+
+    @click.command(name, help=f"(comes with {distribution})", context_settings={"ignore_unknown_options": True})
+    @click.argument("words", nargs=-1, type=click.UNPROCESSED)
+    def stub(words: tuple[str, ...]) -> None:  # noqa: ARG001 - whatever was typed
+        pip = f"{sys.prefix}/bin/pip"
+        raise click.ClickException(f"{name} comes with {distribution}; run: {pip} install {distribution}")
+
+    return stub
 
 
 @click.group(cls=_Friendly, context_settings={"help_option_names": ["-h", "--help"]})

@@ -53,7 +53,7 @@ def cell(text: object, style: str = "") -> Text:
 
 def table(*columns: str, rows: Iterable[Iterable[object]] = ()) -> Table:
     """Return a table in the style of all verbs. Long identifiers are folded, never cut off: they are for copying."""
-    made = Table(box=None, pad_edge=False, header_style="bold")
+    made = Table(box=None, pad_edge=False, header_style="bold", show_header=any(columns))
     for column in columns:
         made.add_column(column, overflow="fold")
     for row in rows:

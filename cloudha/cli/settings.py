@@ -26,9 +26,9 @@ from cloudha import installed, plugins
 from cloudha.deadline import Deadline
 from cloudha.errors import CloudhaError, ConfigurationError, shown
 from cloudha.host import Host
-from cloudha.options import COMMON_OPTIONS, Audience, Option, Settings, canonical, parse, read_secret_file
+from cloudha.options import COMMON_OPTIONS, Audience, Option, OptionType, Settings, canonical, parse, read_secret_file
 
-__all__ = ["Cloud", "provider_options"]
+__all__ = ["Cloud", "complete_provider", "parameter_option", "provider_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -80,15 +80,18 @@ class Cloud:
         """Every parameter that the provider takes, the common ones first."""
         return (*COMMON_OPTIONS, *self.provider.info.options)
 
-    def settings(self, audience: Audience = Audience.BOTH) -> Settings:
+    def settings(self, audience: Audience = Audience.BOTH, *, partial: bool = False) -> Settings:
         """Return the checked parameters; those for the other agent may be given, and are left out.
 
         :param audience: FENCE for machines, ADDRESS for addresses, BOTH for all.
+        :param partial: for what asks no cloud: none is missing, and no file with a secret is read.
         :raises ConfigurationError: one is unknown, wrong, missing, or a secret on the command line.
         """
         self._refuse_unknown()
         other = {Audience.FENCE: Audience.ADDRESS, Audience.ADDRESS: Audience.FENCE}.get(audience)
         wanted = [option for option in self.options if option.audience is not other]
+        if partial:
+            wanted = [_lenient(option) for option in wanted]
         try:
             return parse(wanted, {**self._secrets, **self._given})
         except CloudhaError as error:
@@ -135,19 +138,56 @@ class Cloud:
                 )
 
 
+def _lenient(option: Option) -> Option:
+    named = option.type is OptionType.SECRET_FILE
+    return option.replace(required=False, type=OptionType.STRING if named else option.type)
+
+
+def parameter_option(verb: F) -> F:
+    """Give *verb* the option ``-o`` alone, for a provider that is an argument; passed as ``given``, name to text."""
+
+    @_pairs_option
+    @functools.wraps(verb)
+    def wrapped(*args: Any, option: tuple[str, ...], **kwargs: Any) -> object:  # noqa: ANN401 - of other decorators
+        return verb(*args, given=dict(_pair(text) for text in option), **kwargs)
+
+    return wrapped  # type: ignore[return-value]  # see provider_options
+
+
+def complete_provider(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the installed providers that begin with *incomplete*."""
+    return [name for name in installed.installed_names() if name.startswith(incomplete)]
+
+
+def _complete_pair(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    """Return the names of parameters, once the provider is known, with the sign that comes next."""
+    # On an unfinished command line, click leaves arguments (a provider, of some verbs) where they are.
+    name = context.params.get("provider") or (context.args or [os.environ.get(PROVIDER_VARIABLE, "")])[0]
+    try:
+        options = Cloud(str(name), {}).options
+    except CloudhaError:
+        return []
+    return [f"{option.name}=" for option in options if not option.secret and option.name.startswith(incomplete)]
+
+
+def _pairs_option(verb: F) -> F:
+    text = "A parameter of the provider, as in the cluster's configuration; see cloudha describe. Repeatable."
+    return click.option("-o", "option", metavar="NAME=VALUE", multiple=True, shell_complete=_complete_pair, help=text)(
+        verb
+    )
+
+
 def provider_options(verb: F) -> F:
     """Give *verb* the options that choose a provider, and pass it a :class:`Cloud` as ``cloud``."""
 
     @click.option(
-        "--provider", metavar="NAME", envvar=PROVIDER_VARIABLE, help="Cloud to talk to: see cloudha providers."
+        "--provider",
+        metavar="NAME",
+        envvar=PROVIDER_VARIABLE,
+        shell_complete=complete_provider,
+        help="Cloud to talk to: see cloudha providers.",
     )
-    @click.option(
-        "-o",
-        "option",
-        metavar="NAME=VALUE",
-        multiple=True,
-        help="A parameter of the provider, as in the cluster's configuration; see cloudha describe. Repeatable.",
-    )
+    @_pairs_option
     @click.option(
         "--options-from",
         metavar="FILE",

@@ -1,8 +1,8 @@
 from __future__ import annotations
 
+import importlib.resources
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
@@ -12,7 +12,7 @@ from cloudha_plugin_aws import provider
 from cloudha_plugin_aws.emulator import AwsEmulator
 
 New = Callable[..., Context]
-POLICY = json.loads((Path(__file__).parents[1] / "permissions.json").read_text())
+POLICY = json.loads(importlib.resources.files("cloudha_plugin_aws").joinpath("permissions.json").read_text())
 WANTED = [(Purpose.FENCING, Kind.PRIVATE), *((Purpose.ADDRESSES, kind) for kind in Kind)]
 SIDS = {
     (Purpose.FENCING, Kind.PRIVATE): ("Look", "Fencing"),
