@@ -69,7 +69,7 @@ class Output:
 
     def __init__(self, *, as_json: bool) -> None:
         self.as_json = as_json
-        self._remarks = Console(stderr=True, highlight=False)
+        self._remarks = Console(stderr=True, highlight=False, emoji=False)
 
     def show(self, document: object, *parts: RenderableType) -> None:
         """Print the result: *document* (see :func:`plain`) as JSON, else *parts*, where text is no markup."""
@@ -78,7 +78,12 @@ class Output:
             click.echo(json.dumps(plain(document), indent=2))
             return
         terminal = sys.stdout.isatty()
-        console = Console(highlight=False) if terminal else Console(highlight=False, width=WIDE, no_color=True)
+        # Without emoji: ":heart" is a part of ocf:heartbeat:... here.
+        console = (
+            Console(highlight=False, emoji=False)
+            if terminal
+            else Console(highlight=False, emoji=False, width=WIDE, no_color=True)
+        )
         for part in parts:
             console.print(part, markup=False, soft_wrap=isinstance(part, str | Text))
 

@@ -28,7 +28,7 @@ from cloudha.errors import CloudhaError, ConfigurationError, shown
 from cloudha.host import Host
 from cloudha.options import COMMON_OPTIONS, Audience, Option, OptionType, Settings, canonical, parse, read_secret_file
 
-__all__ = ["Cloud", "complete_provider", "parameter_option", "provider_options"]
+__all__ = ["Cloud", "complete_provider", "option_pair", "options_in", "parameter_option", "provider_options"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -149,7 +149,7 @@ def parameter_option(verb: F) -> F:
     @_pairs_option
     @functools.wraps(verb)
     def wrapped(*args: Any, option: tuple[str, ...], **kwargs: Any) -> object:  # noqa: ANN401 - of other decorators
-        return verb(*args, given=dict(_pair(text) for text in option), **kwargs)
+        return verb(*args, given=dict(option_pair(text) for text in option), **kwargs)
 
     return wrapped  # type: ignore[return-value]  # see provider_options
 
@@ -213,7 +213,7 @@ def provider_options(verb: F) -> F:
         verbose: bool,
         **kwargs: Any,  # noqa: ANN401 - see above
     ) -> object:
-        in_file = _from_file(options_from) if options_from else {}
+        in_file = options_in(options_from) if options_from else {}
         # A cluster's own list of parameters has the provider among them.
         name = provider or in_file.get("provider", "")
         in_file.pop("provider", None)
@@ -222,14 +222,18 @@ def provider_options(verb: F) -> F:
             raise click.UsageError(
                 f"Missing option '--provider'. Give it, or set {PROVIDER_VARIABLE}; installed here: {known}."
             )
-        given = dict(_pair(text) for text in option)
+        given = dict(option_pair(text) for text in option)
         cloud = Cloud(name, {**in_file, **given}, on_command_line=given, timeout=timeout, verbose=verbose)
         return verb(*args, cloud=cloud, **kwargs)
 
     return wrapped  # type: ignore[return-value]  # click makes a command of it, whose parameters are not this one's
 
 
-def _pair(text: str) -> tuple[str, str]:
+def option_pair(text: str) -> tuple[str, str]:
+    """Return name and value of a ``-o``.
+
+    :raises click.UsageError: it has another form.
+    """
     name, found, value = text.partition("=")
     if not found or not name.strip():
         # What was meant may be a secret, so it is not repeated.
@@ -237,7 +241,7 @@ def _pair(text: str) -> tuple[str, str]:
     return canonical(name), value.strip()
 
 
-def _from_file(path: str) -> dict[str, str]:
+def options_in(path: str) -> dict[str, str]:
     """Return the parameters in *path*. Blank lines and comments are skipped, the last value of a name wins.
 
     :raises LocalConfigurationError: the file is not there, or others than its owner can read it.
