@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -25,6 +26,8 @@ PAPERS = ("metadata", "meta-data", "manpage")
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the agent as the process that it is: input on standard input or *arguments*, answer by exit code."""
+    # A twentieth of an action's CPU is spent looking for cycles; the process ends before they matter.
+    gc.disable()
     output = Output("fence_cloud")
     words = list(sys.argv[1:] if arguments is None else arguments)
     finish(lambda: _run(words, output), output)

@@ -17,6 +17,7 @@ from cloudha.testing.emulator.memory_world import MemoryWorld
 from cloudha_plugin_azure.emulator import AzureEmulator, Behaviour, make
 from cloudha_plugin_azure.emulator.openapi import Specification
 from cloudha_plugin_azure.options import OPTIONS
+from cloudha_plugin_azure.reads import SDK_VARIABLES
 
 # Ends a test that would hang; nothing is measured with it.
 PATIENCE = 20.0
@@ -26,9 +27,7 @@ PUBLIC = "203.0.113.7"
 VARIABLES = (
     "AZURE_POD_IDENTITY_AUTHORITY_HOST",
     "IDENTITY_ENDPOINT",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "REQUESTS_CA_BUNDLE",
+    *(form for name in SDK_VARIABLES for form in (name, name.upper())),
 )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -65,6 +66,21 @@ def test_a_fencing_stays_within_the_limits_of_the_machine(
     assert statuses(azure, "power_off") == statuses(azure, "power_on") == [202]
     # Confirmed is the off; the start is only asked for.
     assert eventually(lambda: world.powered("n2"))
+
+
+def test_a_login_that_is_away_is_one_line(azure: AzureEmulator, root: Path) -> None:
+    """The SDK logs a failed login by itself, and a log without a handler ends on standard error."""
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        closed = f"https://127.0.0.1:{server.getsockname()[1]}"
+    known = azure.service.identities
+    given = {"tenant_id": known.tenant_id, "client_id": known.client_id, "client_secret": known.client_secret}
+    given |= {"action": "status", "provider": "azure", "plug": "n2", "query_timeout": "5", **azure.options()}
+    given["identity_endpoint"] = closed
+    text = "".join(f"{name}={value}\n" for name, value in given.items())
+    done = run([str(root / install.AGENTS["fence_cloud"])], text, {})
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1, done.stderr
 
 
 def test_an_operation_that_never_ends_is_not_off(

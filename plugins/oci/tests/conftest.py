@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +14,12 @@ from cloudha.options import COMMON_OPTIONS, parse
 from cloudha.provider import Context, IPAddress, Node
 from cloudha.testing.emulator import Reply, Request
 from cloudha.testing.emulator.memory_world import MemoryWorld
+from cloudha_plugin_oci import session_cache
 from cloudha_plugin_oci.emulator import Behaviour, OciEmulator, make
 from cloudha_plugin_oci.emulator.identities import Identities
 from cloudha_plugin_oci.emulator.models import problems
 from cloudha_plugin_oci.options import OPTIONS
+from cloudha_plugin_oci.reads import SDK_VARIABLES
 
 # Ends a test that would hang; nothing is measured with it.
 PATIENCE = 20.0
@@ -27,9 +31,7 @@ VARIABLES = (
     "OCI_RESOURCE_PRINCIPAL_PRIVATE_PEM",
     "OCI_RESOURCE_PRINCIPAL_REGION",
     "OCI_REGION",
-    "HTTP_PROXY",
-    "HTTPS_PROXY",
-    "REQUESTS_CA_BUNDLE",
+    *(form for name in SDK_VARIABLES for form in (name, name.upper())),
 )
 
 
@@ -54,9 +56,17 @@ def _only_loopback() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Where sessions are kept meanwhile: a directory of the test's own, and no variable of the environment counts."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
+    run = tmp_path / "run"
+    run.mkdir(mode=0o700)
+    os.chmod(run, 0o700)
+    directory = run / "cloudha"
+    monkeypatch.setattr(session_cache, "ROOT_DIRECTORY", str(directory))
+    monkeypatch.setattr(session_cache, "USER_DIRECTORY", str(directory))
+    return directory
 
 
 @pytest.fixture

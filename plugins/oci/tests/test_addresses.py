@@ -155,13 +155,11 @@ def test_an_address_of_another_subnet_is_refused_on_this_node(context: Contexts,
     assert "one subnet" in caught.value.advice
 
 
-def test_a_monitor_of_the_holder_costs_two_requests_and_one_with_subnet_id(
-    oci: OciEmulator, context: Contexts, node: Nodes
-) -> None:
+def test_a_monitor_of_the_holder_costs_one_request(oci: OciEmulator, context: Contexts, node: Nodes) -> None:
     oci.account.give(Kind.PRIVATE, VIP, node("n1").id)
     anonymous = AddressQuery(Kind.PRIVATE, VIP)
     assert private_addresses.bindings(context(), anonymous).bindings[0].node_id == node("n1").id
-    assert asked(oci) == ["vnics.get", "private_ips.list"]
+    assert asked(oci) == ["private_ips.list"]
     oci.server.journal.clear()
     made = context(subnet_id=oci.account.subnet["id"])
     assert private_addresses.bindings(made, anonymous).bindings[0].node_id == node("n1").id

@@ -1,11 +1,12 @@
 """OCI keeps the contract: the conformance kit, with the real SDK, over HTTP, against the emulated OCI.
 
-The credentials are the default ones: the instance principal, with real certificates and a federation for each action.
+The credentials are the default ones: the instance principal, with real certificates and a federation.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,7 @@ from cloudha.testing.conformance import Capability, EmulatedCloud, ProviderConfo
 from cloudha.testing.emulator import Reply, Request
 from cloudha.testing.emulator.memory_world import MemoryWorld
 from cloudha.types import IPAddress, Kind, Node
+from cloudha_plugin_oci import session_cache
 from cloudha_plugin_oci.emulator import make
 from cloudha_plugin_oci.emulator.account import COMPARTMENT, Account
 from cloudha_plugin_oci.emulator.behaviour import Behaviour
@@ -40,6 +42,8 @@ TRANSITION_SECONDS = 0.2
 ASSIGN_SECONDS = 0.05
 PAGE = 2
 NOBODY = "nobody"
+# The agents' processes keep their session where agents do.
+AGENTS_DIRECTORY = session_cache.ROOT_DIRECTORY if os.geteuid() == 0 else session_cache.USER_DIRECTORY
 
 
 class OciCloud(EmulatedCloud):
@@ -117,6 +121,13 @@ class OciCloud(EmulatedCloud):
     def give(self, kind: Kind, ip: IPAddress, machine_id: str | None) -> None:
         self.account.give(kind, ip, machine_id)
 
+    def close(self) -> None:
+        port = self.emulator.url.rpartition(":")[2]
+        self.emulator.close()
+        # What the agents' processes have left in this machine's own cache.
+        for path in Path(AGENTS_DIRECTORY.format(uid=os.geteuid())).glob(f"{session_cache.PREFIX}*{port}*"):
+            path.unlink()
+
     def crowd(self) -> frozenset[str]:
         for number in range(3, 3 + 2 * PAGE):
             self.account.adopt(self.world.add(f"n{number}", ipaddress.ip_address(f"10.0.1.{60 + number}")))
@@ -139,7 +150,7 @@ class TestOci(ProviderConformance):
         Capability.LOCAL_EVIDENCE: "the metadata service lists the primary address of each VNIC only",
         Capability.IPV6: "the kit wants it of every kind, and OCI's public IPs are IPv4: tested in test_addresses.py",
     }
-    # Importing the SDK takes half a second of each of the many processes that run at once.
+    # Importing the SDK, which changes need, takes half a second of each of the many processes that run at once.
     failing_seconds = 6.0
 
     @pytest.fixture(scope="class")
@@ -147,5 +158,5 @@ class TestOci(ProviderConformance):
     def cloud(cls, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestCloud]:
         cloud = OciCloud(tmp_path_factory.mktemp("oci"))
         yield cloud
-        cloud.emulator.close()
+        cloud.close()
         assert not cloud.findings, sorted(set(cloud.findings))[:5]

@@ -256,14 +256,14 @@ def test_region_realm_and_compartment_come_from_the_metadata(
     context: Contexts, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A government realm that the SDK's tables need not know: its domain is in the metadata."""
-    from cloudha_plugin_oci import client
+    from cloudha_plugin_oci import client, federation
     from cloudha_plugin_oci.emulator import metadata_service
 
     realm = {"regionIdentifier": "us-langley-9", "realmDomainComponent": "oraclegovcloud.example"}
     monkeypatch.setattr(metadata_service, "REALM", {**metadata_service.REALM, **realm})
     made = context(endpoint=None, identity_endpoint=None)
     assert client._endpoint(made, "") == "https://iaas.us-langley-9.oraclegovcloud.example"
-    assert credentials._federation(made) == "https://auth.us-langley-9.oraclegovcloud.example"
+    assert federation.endpoint(made) == "https://auth.us-langley-9.oraclegovcloud.example"
     assert client.compartments(made) == (COMPARTMENT,)
     assert client._endpoint(context(endpoint=None, region="eu-paris-1"), "") is None, "the SDK knows that one"
 

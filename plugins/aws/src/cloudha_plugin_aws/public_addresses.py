@@ -25,8 +25,12 @@ __all__ = ["bind", "bindings", "unbind"]
 
 
 def bindings(context: Context, query: AddressQuery) -> BindingPage:
-    """Ask for the Elastic IP. One that this account does not have in this region is bound to nothing of it."""
-    found = _described(context, query.ip)
+    """Ask for the Elastic IP.
+
+    :raises NotFound: this account has no such one in this region. It may be bound all the same, seen from the right
+        account or region: AWS lists an Elastic IP whether it is bound or not.
+    """
+    found = [_one(context, query.ip)] if query.ip is not None else _described(context, None)
     return BindingPage(
         tuple(
             Binding(
@@ -63,12 +67,15 @@ def bind(context: Context, change: AddressChange) -> Accepted:
 
 
 def unbind(context: Context, change: AddressChange) -> Accepted:
-    """End the association with this machine, by the association's own id: one that was moved meanwhile stays."""
-    found = _described(context, change.ip)
-    if not found or _text(found[0], "InstanceId") != change.node_id:
+    """End the association with this machine, by the association's own id: one that was moved meanwhile stays.
+
+    :raises NotFound: this account has no such Elastic IP in this region.
+    """
+    found = _one(context, change.ip)
+    if _text(found, "InstanceId") != change.node_id:
         return Accepted(detail="not bound there", sent=False)
     try:
-        answer = call(context, "disassociate_address", AssociationId=web.field(found[0], "AssociationId", str))
+        answer = call(context, "disassociate_address", AssociationId=web.field(found, "AssociationId", str))
     except NotFound:
         return Accepted(detail="moved meanwhile", sent=False)
     return Accepted((answer.request_id,))

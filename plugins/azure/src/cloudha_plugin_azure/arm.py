@@ -1,14 +1,13 @@
 """The one way to Azure Resource Manager: the SDK's clients for an action, and calls whose raw answer is whole.
 
-The SDK's operations send the requests; the answers are taken as the JSON documents that they are. The SDK's models
-read a missing list as an empty one, and an interface must be written back exactly as it was read.
+The SDK's operations send what changes something; reads go without it (:mod:`cloudha_plugin_azure.reads`) wherever that
+is the same. The answers are taken as the JSON documents that they are. The SDK's models read a missing list as an empty
+one, and an interface must be written back exactly as it was read.
 """
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from cloudha import web
 from cloudha.provider import (
@@ -17,48 +16,39 @@ from cloudha.provider import (
     LocalConfigurationError,
     Unavailable,
 )
-from cloudha_plugin_azure import metadata
+from cloudha_plugin_azure import metadata, reads
 from cloudha_plugin_azure.clouds import cloud_of
-from cloudha_plugin_azure.credentials import credential
+from cloudha_plugin_azure.credentials import credential, silence
 from cloudha_plugin_azure.errors import from_document, sdk_missing, translated
 from cloudha_plugin_azure.options import EVERYWHERE
+from cloudha_plugin_azure.reads import BEFORE_THE_END, COMPUTE, NETWORK, UNREADABLE, Answer, answered, authorities
 
 if TYPE_CHECKING:
-    # The SDK's clients cost about a second: each is imported when its first request is made.
+    # The SDK's clients cost a third of a second: each is imported when its first request is made.
     from azure.mgmt.core import ARMPipelineClient
 
 __all__ = ["COMPUTE", "NETWORK", "Answer", "begin", "call", "get", "group", "page", "subscription"]
 
-COMPUTE = "compute"
-NETWORK = "network"
 HTTPS_PORT = 443
-BEFORE_THE_END = 0.8
 # As cloudha.context has it: an SDK refuses a timeout of zero.
 LEAST_SECONDS = 0.1
-REQUEST_ID = "x-ms-request-id"
-UNREADABLE = "check that the endpoint is Azure Resource Manager's, and no proxy answers in its place"
 
 
-class Answer(NamedTuple):
-    """``document``: the body's JSON, None when it is empty. ``operation``: where a change under way is followed."""
-
-    document: Any
-    request_id: str
-    operation: str
-    status: int
-    headers: Mapping[str, str]
-
-
-def call(context: Context, service: str, operations: str, method: str, *arguments: str, **options: object) -> Answer:
-    """Call an operation that answers at once, such as ``network``, ``network_interfaces``, ``get``.
+def call(
+    context: Context, service: str, operations: str, method: str, *arguments: str, expand: str | None = None
+) -> Answer:
+    """Call an operation that only reads and answers at once, such as ``network``, ``network_interfaces``, ``get``.
 
     :raises CloudhaError: it was not answered, or refused.
     """
+    what = "/".join(arguments) or operations
+    if reads.possible():
+        return reads.read(context, _place(context, service, operations, *arguments, expand=expand), what)
     kept: list[Any] = []
-    what = "/".join(str(argument) for argument in arguments if isinstance(argument, str)) or operations
+    more = {"expand": expand} if expand else {}
     try:
         function = getattr(getattr(_client(context, service), operations), method)
-        function(*arguments, **options, **_options(context, service, kept))
+        function(*arguments, **more, **_options(context, service, kept))
     except Exception as error:  # noqa: BLE001 - whatever an SDK raises; what is not its own goes on as it is
         raise translated(error, what) or error from None
     return _answer(kept, what)
@@ -87,7 +77,13 @@ def begin(
 
 
 def page(
-    context: Context, service: str, operations: str, method: str, *arguments: str, token: str | None, **options: object
+    context: Context,
+    service: str,
+    operations: str,
+    method: str,
+    *arguments: str,
+    token: str | None,
+    expand: str | None = None,
 ) -> tuple[list[Any], str | None]:
     """Return one page of a listing as raw documents, and the token of the next page, None after the last.
 
@@ -97,18 +93,37 @@ def page(
     if token is not None and not _is_arm(context, token):
         # The next page's address comes with the answer, and our token would go there.
         raise Unavailable(f"{what} goes on at another address", advice=UNREADABLE)
-    kept: list[Any] = []
-    try:
-        function = getattr(getattr(_client(context, service), operations), method)
-        paged = function(*arguments, **options, **_options(context, service, kept))
-        next(paged.by_page(continuation_token=token))
-    except Exception as error:  # noqa: BLE001 - whatever an SDK raises; what is not its own goes on as it is
-        raise translated(error, what) or error from None
-    document = _answer(kept, what).document
+    if reads.possible():
+        # A token is the whole address of the next page.
+        place = token or _place(context, service, operations, *arguments, expand=expand)
+        document = reads.read(context, place, what).document
+    else:
+        document = _page(context, service, operations, method, *arguments, token=token, expand=expand, what=what)
     following = document.get("nextLink") if isinstance(document, dict) else None
     if following == token and token is not None:
         raise Unavailable(f"{what} does not end", advice=UNREADABLE)
     return web.field(document, "value", list), str(following) if following else None
+
+
+def _page(
+    context: Context,
+    service: str,
+    operations: str,
+    method: str,
+    *arguments: str,
+    token: str | None,
+    expand: str | None,
+    what: str,
+) -> Any:  # noqa: ANN401 - a document
+    kept: list[Any] = []
+    more = {"expand": expand} if expand else {}
+    try:
+        function = getattr(getattr(_client(context, service), operations), method)
+        paged = function(*arguments, **more, **_options(context, service, kept))
+        next(paged.by_page(continuation_token=token))
+    except Exception as error:  # noqa: BLE001 - whatever an SDK raises; what is not its own goes on as it is
+        raise translated(error, what) or error from None
+    return _answer(kept, what).document
 
 
 def get(context: Context, url: str, what: str) -> Answer:
@@ -149,6 +164,12 @@ def group(context: Context) -> str:
     if given == EVERYWHERE:
         return ""
     return given or context.once("azure.location", lambda: _location(context))[1]
+
+
+def _place(context: Context, service: str, operations: str, *names: str, expand: str | None) -> str:
+    # Before anything is asked of anybody: whether the endpoint is one that may see a token.
+    cloud_of(context)
+    return reads.url(context, service, subscription(context), operations, *names, expand=expand)
 
 
 def _is_arm(context: Context, url: str) -> bool:
@@ -204,8 +225,7 @@ def _answer(kept: list[Any], what: str) -> Answer:
     except Exception as error:  # noqa: BLE001 - a body that is cut or no JSON has one class for each layer
         known = translated(error, what)
         raise known or Unavailable(f"the answer about {what} cannot be read", advice=UNREADABLE) from None
-    operation = headers.get("azure-asyncoperation") or headers.get("location") or ""
-    return Answer(document, headers.get(REQUEST_ID, ""), operation, response.status_code, headers)
+    return answered(document, response.status_code, headers)
 
 
 def _client(context: Context, service: str) -> Any:  # noqa: ANN401 - either of the SDK's clients
@@ -223,7 +243,7 @@ def _client(context: Context, service: str) -> Any:  # noqa: ANN401 - either of 
             subscription(context),
             cloud.api,
             policies=_policies(context),
-            connection_verify=_authorities(context),
+            connection_verify=authorities(context),
         )
 
     return context.once(f"azure.{service}", make)
@@ -232,19 +252,7 @@ def _client(context: Context, service: str) -> Any:  # noqa: ANN401 - either of 
 def _pipeline(context: Context) -> ARMPipelineClient[Any, Any]:
     from azure.mgmt.core import ARMPipelineClient
 
-    return ARMPipelineClient(
-        cloud_of(context).api, policies=_policies(context), connection_verify=_authorities(context)
-    )
-
-
-def _silence() -> None:
-    """Keep the SDK's loggers off standard error: an agent's line there is for people, and one is enough."""
-    import logging  # the SDK has imported it already
-
-    for name in ("azure", "msal", "urllib3"):
-        logger = logging.getLogger(name)
-        if not logger.handlers:
-            logger.addHandler(logging.NullHandler())
+    return ARMPipelineClient(cloud_of(context).api, policies=_policies(context), connection_verify=authorities(context))
 
 
 def _policies(context: Context) -> list[Any]:
@@ -256,20 +264,11 @@ def _policies(context: Context) -> list[Any]:
 
     from cloudha import __version__
 
-    _silence()
-    scope = f"{cloud_of(context).audience.rstrip('/')}/.default"
+    silence()
     return [
         UserAgentPolicy(base_user_agent=f"cloudha/{__version__}"),
-        BearerTokenCredentialPolicy(context.once("azure.credential", lambda: credential(context)), scope),
+        BearerTokenCredentialPolicy(
+            context.once("azure.credential", lambda: credential(context)), reads.scope(context)
+        ),
         CustomHookPolicy(),
     ]
-
-
-def _authorities(context: Context) -> str | bool:
-    path = context.settings.text("ca_file")
-    if path and not os.access(path, os.R_OK):
-        raise LocalConfigurationError(
-            f"parameter ca_file={path!r} cannot be used: it is not there, or not readable",
-            advice="it must be a PEM file with certificate authorities, readable on this node",
-        )
-    return path or True

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     # azure-identity costs half a second: only for service principals, when the first request is made.
     from azure.core.credentials import TokenCredential
 
-__all__ = ["credential", "identity"]
+__all__ = ["credential", "identity", "silence"]
 
 # A token that ends within this time is not used any more: it must outlive the request.
 SPARE_SECONDS = 60
@@ -84,12 +84,23 @@ def identity(context: Context) -> str:
     return f"user-assigned managed identity {client_id}" if client_id else "managed identity of this machine"
 
 
+def silence() -> None:
+    """Keep the SDK's loggers off standard error: an agent's line there is for people, and one is enough."""
+    import logging  # the SDK has imported it already
+
+    for name in ("azure", "msal", "urllib3"):
+        logger = logging.getLogger(name)
+        if not logger.handlers:
+            logger.addHandler(logging.NullHandler())
+
+
 def _principal(context: Context, cloud: Cloud) -> TokenCredential:
     try:
         from azure.core.pipeline.policies import ContentDecodePolicy, RetryPolicy
         from azure.identity import CertificateCredential, ClientSecretCredential
     except ImportError as error:
         raise sdk_missing(error) from None
+    silence()
     settings = context.settings
     secret, certificate = settings.secret("client_secret"), settings.secret("certificate_file")
     timeouts = context.timeouts

@@ -23,7 +23,7 @@ from cloudha.provider import (
     Unavailable,
 )
 
-__all__ = ["MOST_RETRY_AFTER", "WAY", "from_document", "sdk_missing", "translated"]
+__all__ = ["MOST_RETRY_AFTER", "WAY", "from_document", "sdk_missing", "translated", "unanswered"]
 
 # Longer than any deadline of an action; a larger number is a mistake of the server.
 MOST_RETRY_AFTER = 3600.0
@@ -135,6 +135,9 @@ UNANSWERED: tuple[tuple[str, type[CloudhaError], str], ...] = (
 )
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
 TRUST = "check ca_file, the endpoint's name and this machine's clock"
+# How the causes of cloudha.wire begin, or end, that say that there was no connection.
+UNCONNECTED = ("connecting to ", "resolving the name ", "the name ")
+REFUSED = ("refused the connection", "has no address")
 IDENTITY_HOST = "check identity_endpoint, and the way to it"
 
 
@@ -169,6 +172,16 @@ def translated(error: Exception, what: str) -> CloudhaError | None:
             text = str(error)
             return kind(f"{type(error).__name__}: {text}", advice=TRUST if UNTRUSTED in text else advice)
     return None
+
+
+def unanswered(error: Unavailable) -> Unavailable:
+    """Return the error of a request that was sent without the SDK, with the advice that fits Azure's networks."""
+    # What failed about TLS has its advice already.
+    if TRUST not in error.advice:
+        # Told by the words of cloudha.wire: its errors before a connection stands, and after.
+        unconnected = error.cause.startswith(UNCONNECTED) or error.cause.endswith(REFUSED)
+        error.advice = WAY if unconnected else LINE
+    return error
 
 
 def from_document(status: int, headers: Mapping[str, str], body: bytes, what: str) -> CloudhaError:

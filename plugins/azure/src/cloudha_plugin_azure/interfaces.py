@@ -6,12 +6,9 @@ read, touches one ipConfiguration of the raw document, and is written with the e
 
 from __future__ import annotations
 
-import copy
 import ipaddress
-import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudha import web
 from cloudha.provider import (
@@ -44,8 +41,7 @@ UPDATING = ("updating", "deleting")
 UNREADABLE = "check the endpoint"
 
 
-@dataclass(frozen=True, slots=True)
-class Configuration:
+class Configuration(NamedTuple):
     """One ipConfiguration; ``public`` is the canonical id of the public address object that it is mapped to, or ""."""
 
     name: str
@@ -55,8 +51,7 @@ class Configuration:
     public: str
 
 
-@dataclass(frozen=True, slots=True)
-class Nic:
+class Nic(NamedTuple):
     """An interface as Azure describes it now. ``machine`` is canonical, None while no machine has it."""
 
     id: str
@@ -172,6 +167,9 @@ def write(context: Context, nic: Nic, configurations: list[Any]) -> Answer:
     :return: the answer; its ``operation`` is "" when the change has been made already.
     :raises Conflict: it was changed since it was read, or is being changed.
     """
+    import copy  # reads do without
+    import json
+
     document = copy.deepcopy(nic.document)
     document["properties"]["ipConfigurations"] = configurations
     known = read(nic.id)

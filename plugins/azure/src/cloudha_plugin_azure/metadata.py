@@ -34,6 +34,8 @@ TOKEN_VERSION = "2018-02-01"  # noqa: S105 - a version of the API
 MOST_BYTES = 262_144
 ELSEWHERE = "on a machine that is not in Azure give subscription_id=, resource_group= and node="
 NO_IDENTITY = "assign a managed identity to the machine, check client_id=, or give client_secret= or certificate_file="
+# Under this name the part about the machine is kept for the action.
+MACHINE = "azure.metadata"
 # "IMDS returns 404 or 410 while it is being updated": both pass.
 PASSING = (404, 410)
 
@@ -62,7 +64,10 @@ def location(context: Context) -> tuple[str, str]:
 def listed_addresses(context: Context) -> frozenset[IPAddress]:
     """Return every address, private and public, that the service lists now: a hint, it may lag behind."""
     found: set[IPAddress] = set()
-    network = web.field(_document(context), "network", dict)
+    document = _document(context)
+    # One request serves both: who we are does not change.
+    context.once(MACHINE, lambda: web.field(document, "compute", dict))
+    network = web.field(document, "network", dict)
     for interface in web.field(network, "interface", list):
         for version in ("ipv4", "ipv6"):
             for item in web.field(web.field(interface, version, dict), "ipAddress", list):
@@ -107,7 +112,7 @@ def endpoint(context: Context) -> str:
 
 def _compute(context: Context) -> dict[str, object]:
     """Return the part about the machine, asked for once: who we are does not change."""
-    found: dict[str, object] = context.once("azure.metadata", lambda: web.field(_document(context), "compute", dict))
+    found: dict[str, object] = context.once(MACHINE, lambda: web.field(_document(context), "compute", dict))
     return found
 
 

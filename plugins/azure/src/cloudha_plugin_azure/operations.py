@@ -5,7 +5,7 @@ An interface reads as changed as soon as the change is accepted; that it has hap
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from cloudha import web
 from cloudha.provider import Conflict, Context
@@ -17,19 +17,18 @@ SUCCEEDED = "succeeded"
 FAILED = ("failed", "canceled")
 
 
-@dataclass(frozen=True, slots=True)
-class Meanwhile:
+class Meanwhile(NamedTuple):
     """Who counts as the holder until a change has been made: nobody while binding, the old one while releasing."""
 
     node_id: str | None
 
 
-@dataclass
 class _Followed:
     """The operations of this action, by what they are about: oldest first, and what holds until they end."""
 
-    urls: dict[str, list[str]] = field(default_factory=dict)
-    meanwhile: dict[str, Meanwhile] = field(default_factory=dict)
+    def __init__(self) -> None:
+        self.urls: dict[str, list[str]] = {}
+        self.meanwhile: dict[str, Meanwhile] = {}
 
 
 def follow(context: Context, about: str, url: str, holder: str | None) -> None:

@@ -1,7 +1,7 @@
 """The hooks for Azure. No SDK is imported here: metadata and messages do without it.
 
-Each hook hands over to the module for what it is about; the SDK is imported in :mod:`cloudha_plugin_azure.arm`, at the
-first request, and only the client that is needed.
+Each hook hands over to the module for what it is about; the SDK is imported in :mod:`cloudha_plugin_azure.arm`, for the
+first change, and only the client that is needed.
 """
 
 from __future__ import annotations
@@ -117,7 +117,8 @@ def check_access(context: Context, purpose: Purpose, kind: Kind) -> AccessReport
 
 
 def _module(kind: Kind) -> ModuleType:
-    """Return the module for that kind of address."""
-    from cloudha_plugin_azure import private_addresses, public_addresses, route_addresses
+    """Return the module for that kind of address; only that one is imported, since a monitor pays for each."""
+    from importlib import import_module
 
-    return {Kind.PUBLIC: public_addresses, Kind.ROUTE: route_addresses}.get(kind, private_addresses)
+    names = {Kind.PUBLIC: "public_addresses", Kind.ROUTE: "route_addresses"}
+    return import_module(f"cloudha_plugin_azure.{names.get(kind, 'private_addresses')}")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from cloudha.provider import AccessDenied, AccessReport, Context, Kind, Permission, Purpose, Verdict
 from cloudha_plugin_ibm import credentials
-from cloudha_plugin_ibm.client import page
+from cloudha_plugin_ibm.client import insist_sdk, page
 from cloudha_plugin_ibm.interfaces import local_machine
 from cloudha_plugin_ibm.routing_tables import tables, vpc_of, wanted
 
@@ -60,6 +60,7 @@ def report(context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
     needed = FENCING if purpose is Purpose.FENCING else NEEDED[kind]
     if purpose is Purpose.ADDRESSES and kind is Kind.ROUTE:
         wanted(context)
+    insist_sdk(context)
     found = [_tried(name, partial(_read, context, name)) for name in needed.reads]
     found += [Permission(name, Verdict.CANNOT_TELL, NO_DRY_RUN) for name in needed.changes]
     return AccessReport(tuple(found), credentials.identity(context))

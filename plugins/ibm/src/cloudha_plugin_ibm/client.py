@@ -1,41 +1,30 @@
 """The one way to the VPC API: the SDK's client for an action, and calls whose raw answer is whole.
 
-The SDK's operations make and send the requests; their answers are taken as the JSON documents that they are.
+The SDK's operations make and send what changes something; reads go without it (:mod:`cloudha_plugin_ibm.reads`). The
+answers are taken as the JSON documents that they are.
 """
 
 from __future__ import annotations
 
-import os
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from cloudha import web
-from cloudha.provider import AccessDenied, Context, LocalConfigurationError, Unavailable
-from cloudha_plugin_ibm import credentials, endpoints
-from cloudha_plugin_ibm.errors import ENDPOINT, sdk_missing, translated
+from cloudha.provider import AccessDenied, Context, Unavailable
+from cloudha_plugin_ibm import credentials, endpoints, reads
+from cloudha_plugin_ibm.errors import ENDPOINT, TokenRefused, of_token, sdk_missing, translated
+from cloudha_plugin_ibm.reads import API_VERSION, GENERATION, Answer
 
 if TYPE_CHECKING:
-    # The SDK costs half a second: it is imported when the first request is made.
+    # The SDK costs a third of a second: it is imported when the first change is asked for.
     from ibm_vpc import VpcV1
 
-__all__ = ["Answer", "call", "every", "page", "removed"]
+__all__ = ["Answer", "call", "every", "insist_sdk", "page", "removed"]
 
-# A pinned date means the same with every version of the SDK. At this one instances have network attachments.
-API_VERSION = "2025-05-06"
-GENERATION = 2
-REFUSED = 401
 REMOVED = (202, 204)
 # IBM's largest page; and far more pages than any account has.
 PAGE_SIZE = 100
 MOST_PAGES = 500
-
-
-class Answer(NamedTuple):
-    """``document``: the body's JSON, None when it is empty."""
-
-    document: Any
-    request_id: str
-    status: int
 
 
 def call(context: Context, operation: str, *arguments: object, **options: object) -> Answer:
@@ -49,7 +38,7 @@ def call(context: Context, operation: str, *arguments: object, **options: object
     try:
         return _sent(context, sent, operation, *arguments, **options)
     except AccessDenied as error:
-        if not isinstance(error, _TokenRefused) or not credentials.replaced(context, sent):
+        if not isinstance(error, TokenRefused) or not credentials.replaced(context, sent):
             raise
     return _sent(context, credentials.token(context), operation, *arguments, **options)
 
@@ -96,8 +85,12 @@ def every(
     raise Unavailable(f"the listing of {items} does not end", advice=ENDPOINT)
 
 
-class _TokenRefused(AccessDenied):
-    """The API does not know the token (401), which says nothing of what it may do."""
+def insist_sdk(context: Context) -> None:
+    """Insist that what changes something could be sent: reads alone would not notice that the SDK is missing.
+
+    :raises SdkMissing: it is not installed, or not whole.
+    """
+    _client(context)
 
 
 def _page(
@@ -118,7 +111,9 @@ def _page(
 
 
 def _sent(context: Context, token: str, operation: str, *arguments: object, **options: object) -> Answer:
-    what = "/".join(str(argument) for argument in arguments) or operation.removeprefix("list_")
+    if operation in reads.PATHS:
+        return reads.read(context, token, operation, *arguments, **options)
+    what = "/".join(str(argument) for argument in arguments)
     client = _client(context)
     timeouts = context.timeouts
     client.set_http_config(
@@ -131,11 +126,11 @@ def _sent(context: Context, token: str, operation: str, *arguments: object, **op
     )
     try:
         response = getattr(client, operation)(*arguments, **options, headers={"Authorization": f"Bearer {token}"})
-    except Exception as error:  # noqa: BLE001 - whatever an SDK raises; what is not its own goes on as it is
+    except Exception as error:
         known = translated(error, what)
-        if known is not None and getattr(error, "status_code", None) == REFUSED:
-            raise _TokenRefused(known.cause, advice=known.advice, request_id=known.request_id) from None
-        raise known or error from None
+        if known is None:
+            raise error from None
+        raise of_token(known, getattr(error, "status_code", None)) from None
     status, headers, document = response.get_status_code(), response.get_headers(), response.get_result()
     if status == 204:
         document = None
@@ -155,12 +150,7 @@ def _new_client(context: Context) -> VpcV1:
         from ibm_vpc import VpcV1
     except ImportError as error:
         raise sdk_missing(error) from None
-    path = context.settings.text("ca_file")
-    if path and not os.access(path, os.R_OK):
-        raise LocalConfigurationError(
-            f"parameter ca_file={path!r} cannot be used: it is not there, or not readable",
-            advice="it must be a PEM file with certificate authorities, readable on this node",
-        )
+    reads.insist_authorities(context)
     _silence()
     # The token goes into each request: the SDK's own authenticators would ask for one in every process, and wait.
     client = VpcV1(API_VERSION, NoAuthAuthenticator(), GENERATION)

@@ -182,4 +182,4 @@ def _name(context: Context) -> str:
     if key:
         return token_cache.name_of("key", endpoints.identity(context), key)
     place = context.settings.text("metadata_endpoint")
-    return token_cache.name_of("profile", place, context.settings.text("trusted_profile"))
+    return token_cache.open_name_of("profile", place, context.settings.text("trusted_profile"))

@@ -22,7 +22,7 @@ from cloudha.provider import (
     Unavailable,
 )
 
-__all__ = ["from_document", "sdk_missing", "translated"]
+__all__ = ["TokenRefused", "from_document", "of_token", "sdk_missing", "translated", "unanswered"]
 
 # Longer than any deadline of an action; a larger number is a mistake of the server.
 MOST_RETRY_AFTER = 3600.0
@@ -36,6 +36,7 @@ TRUST = "check ca_file, the endpoint's name and this machine's clock"
 CREDENTIALS = "check the API key or trusted profile, identity_endpoint= and this machine's clock"
 ROLES = "grant the roles in permissions.md; a new access policy takes some minutes"
 
+UNKNOWN = 401
 THROTTLED = ("too_many_requests", "rate_limit", "throttl")
 PASSING = ("internal_error", "service_error", "service_unavailable", "timeout", "temporarily")
 REFUSED = ("not_authorized", "forbidden", "access_denied", "unauthorized_operation")
@@ -78,6 +79,17 @@ UNANSWERED: tuple[tuple[str, type[CloudhaError], str], ...] = (
 )
 
 
+class TokenRefused(AccessDenied):
+    """The API does not know the token (401), which says nothing of what it may do."""
+
+
+def of_token(error: CloudhaError, status: object) -> CloudhaError:
+    """Return the error, as :class:`TokenRefused` where the status says that it is about the token."""
+    if status != UNKNOWN:
+        return error
+    return TokenRefused(error.cause, advice=error.advice, request_id=error.request_id)
+
+
 def sdk_missing(error: ImportError) -> SdkMissing:
     """Return the error for an SDK that is not installed, or not whole."""
     return SdkMissing(
@@ -109,6 +121,14 @@ def translated(error: Exception, what: str) -> CloudhaError | None:
     return None
 
 
+def unanswered(error: Unavailable) -> Unavailable:
+    """Return the error of a request that was sent without the SDK, with the advice that fits IBM Cloud's networks."""
+    # What failed about TLS has its advice already.
+    if TRUST not in error.advice:
+        error.advice = WAY
+    return error
+
+
 def from_document(status: int, headers: Mapping[str, str], body: bytes, what: str) -> CloudhaError:
     """Return what an answer that is no success means.
 
@@ -119,9 +139,10 @@ def from_document(status: int, headers: Mapping[str, str], body: bytes, what: st
     error = _meaning(status, code.lower(), cause, what)
     if status in (400, 422) and STATE_MESSAGE in message and not isinstance(error, AccessDenied):
         error = Conflict(cause)
-    error.request_id = trace or str(headers.get("X-Request-Id") or "")
+    known = {name.lower(): str(value) for name, value in headers.items()}
+    error.request_id = trace or known.get("x-request-id", "")
     if isinstance(error, Unavailable):
-        error.retry_after = _seconds(str(headers.get("Retry-After") or ""))
+        error.retry_after = _seconds(known.get("retry-after", ""))
     return error
 
 
@@ -132,7 +153,7 @@ def _meaning(status: int, code: str, cause: str, what: str) -> CloudhaError:  # 
         return Unavailable(cause, advice="IBM Cloud has a fault")
     if status == 403 or _has(code, REFUSED):
         return AccessDenied(cause, advice=ROLES)
-    if status == 401 or _has(code, UNKNOWN_TOKEN):
+    if status == UNKNOWN or _has(code, UNKNOWN_TOKEN):
         return AccessDenied(cause, advice=CREDENTIALS)
     if _has(code, GONE) and status in (400, 404):
         return NotFound(cause, advice="check the name or id, region=, vpc=, resource_group= and the account")

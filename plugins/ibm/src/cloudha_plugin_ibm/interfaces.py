@@ -7,8 +7,7 @@ hold a second address at all.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudha import web
 from cloudha.provider import (
@@ -49,8 +48,7 @@ CHILD_INTERFACE = "network_interface"
 CHANGING = ("pending", "updating", "waiting", "deleting")
 
 
-@dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(NamedTuple):
     """A machine's hold on a VNI: the ids of both, and of the VNI's subnet; ``address`` is the VNI's own."""
 
     id: str
@@ -61,8 +59,7 @@ class Attachment:
     address: IPAddress
 
 
-@dataclass(frozen=True, slots=True)
-class Interface:
+class Interface(NamedTuple):
     """A VNI as the API describes it now. ``machine``: the id of the machine that has it, None while none has.
 
     ``ips``: the ids of the reserved IPs that are bound to it by address, its own included. ``other``: the resource

@@ -22,7 +22,7 @@ from cloudha.provider import (
     Unavailable,
 )
 
-__all__ = ["Token", "iam_token", "identify", "node", "read_token", "vpc", "zone"]
+__all__ = ["Token", "iam_token", "identify", "interfaces", "node", "read_token", "vpc", "zone"]
 
 # The address is the same on every machine of IBM Cloud VPC.
 ENDPOINT = "http://169.254.169.254"
@@ -33,6 +33,9 @@ FLAVOR = {"Metadata-Flavor": "ibm"}
 # The shortest that the SDK asks for; it is used for one or two requests.
 IDENTITY_SECONDS = 300
 MOST_BYTES = 262_144
+# Under this name the instance's document is kept for the action.
+INSTANCE = "ibm.metadata"
+VNI = "virtual_network_interface"
 ELSEWHERE = "on a machine that is not in IBM Cloud VPC give region=, node= and api_key_file="
 OFF = "switch it on: ibmcloud is instance-update INSTANCE --metadata-service true"
 UNLINKED = "link a trusted profile to the instance, check trusted_profile=, or give api_key_file="
@@ -63,6 +66,21 @@ def zone(context: Context) -> str:
 def vpc(context: Context) -> str:
     """Return the id of the VPC that this machine is in."""
     return web.field(web.field(_instance(context), "vpc", dict), "id", str)
+
+
+def interfaces(context: Context, machine: str) -> tuple[str, ...]:
+    """Return the ids of the VNIs that this machine has, by what was asked of the service in this action already.
+
+    A hint: IBM documents no freshness. () where nothing was asked yet, this is another machine, or it does not say.
+    """
+    try:
+        document = context.once(INSTANCE, _nothing)
+        if web.field(document, "id", str) != machine:
+            return ()
+        held = [web.field(item, VNI, dict) for item in web.field(document, "network_attachments", list)]
+        return tuple(web.field(reference, "id", str) for reference in held)
+    except (LookupError, Unavailable):
+        return ()
 
 
 def iam_token(context: Context, profile: str) -> Token:
@@ -104,7 +122,11 @@ def read_token(document: object) -> Token:
 
 def _instance(context: Context) -> object:
     """Return the instance's document, asked for once: who we are does not change."""
-    return context.once("ibm.metadata", lambda: _read(context))
+    return context.once(INSTANCE, lambda: _read(context))
+
+
+def _nothing() -> object:
+    raise LookupError
 
 
 def _read(context: Context) -> object:

@@ -22,7 +22,7 @@ from cloudha.provider import (
     NotFound,
     Unavailable,
 )
-from cloudha_plugin_ibm import reserved_ips
+from cloudha_plugin_ibm import metadata, reserved_ips
 from cloudha_plugin_ibm.client import call, removed
 from cloudha_plugin_ibm.errors import ENDPOINT
 from cloudha_plugin_ibm.interfaces import (
@@ -47,7 +47,7 @@ FLUX_SECONDS = 1.0
 
 
 def bindings(context: Context, query: AddressQuery) -> BindingPage:
-    """Return who has the address, in the subnets of the machine that asks; two requests where that one has it."""
+    """Return who has the address, in the subnets of the machine that asks; one request where that one has it."""
     if query.ip is None:
         return _listed(context, query.page)
     insist_ipv4(query.ip)
@@ -57,6 +57,9 @@ def bindings(context: Context, query: AddressQuery) -> BindingPage:
         if not subnets:
             raise NotFound(f"no subnet in sight has {query.ip}", advice="check vpc=, resource_group= and region=")
         return BindingPage(tuple(_bound(context, subnet, query.ip) for subnet in subnets))
+    where = _held_by_hint(context, me, query.ip)
+    if where:
+        return BindingPage((Binding(query.ip, me, where),))
     _, held = own_instance(context, me)
     for attachment in held:
         if query.ip in fetch(context, attachment.interface).ips:
@@ -116,6 +119,22 @@ def unbind(context: Context, change: AddressChange) -> Accepted:
         check_movable(item)
         done.append(_release(context, interface, item))
     return Accepted(tuple(done), detail="" if done else "not bound there", sent=bool(done))
+
+
+def _held_by_hint(context: Context, me: str, ip: IPAddress) -> str:
+    """Return this machine's VNI that has the address, "" where that is not certain yet.
+
+    The metadata service only says where to look. That it is so, the API says: of the VNI, and of who has that.
+    """
+    for interface_id in metadata.interfaces(context, me):
+        try:
+            interface = fetch(context, interface_id)
+        except NotFound:
+            # An attachment of the past.
+            continue
+        if ip in interface.ips and interface.machine == me:
+            return interface.id
+    return ""
 
 
 def _bound(context: Context, subnet: str, ip: IPAddress) -> Binding:

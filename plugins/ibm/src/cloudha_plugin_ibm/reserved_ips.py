@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudha import web
 from cloudha.provider import ConfigurationError, Context, IPAddress, Unavailable
@@ -17,8 +16,7 @@ __all__ = ["ReservedIp", "check_movable", "find", "listed", "subnets_in_sight"]
 USER = "user"
 
 
-@dataclass(frozen=True, slots=True)
-class ReservedIp:
+class ReservedIp(NamedTuple):
     """A reserved IP as the API describes it now. ``target``: a part of the answer, None while it is not bound."""
 
     id: str

@@ -8,19 +8,21 @@ as good as empty. A write is a rename, so that several agents at once, and a kil
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import stat
 import time
 from collections.abc import Iterator
 from typing import NamedTuple
+from urllib.parse import quote
 
-__all__ = ["Cached", "drop", "name_of", "read", "write"]
+__all__ = ["Cached", "drop", "name_of", "open_name_of", "read", "write"]
 
 # The agents' own directory; /run is root's. Other users have a /run of their own, made when they log in.
 ROOT_DIRECTORY = "/run/cloudha"
 USER_DIRECTORY = "/run/user/{uid}/cloudha"
 PREFIX = "token.ibm."
+# Of 255 that file systems allow.
+LONGEST_NAME = 200
 # IBM's tokens are two to four kilobytes.
 MOST_BYTES = 32_768
 # Longer than any token lasts: what is older than this was left by other credentials, or by a killed process.
@@ -39,7 +41,15 @@ class Cached(NamedTuple):
 
 def name_of(*identity: str) -> str:
     """Return the file's name for a token: one for each endpoint and identity, from which none can be read."""
+    import hashlib  # not cheap, and not needed where the identity is no secret
+
     return PREFIX + hashlib.sha256("\0".join(identity).encode()).hexdigest()[:40]
+
+
+def open_name_of(*identity: str) -> str:
+    """Return such a name for an identity that may be read in it."""
+    name = PREFIX + ",".join(quote(part, safe="") for part in identity)
+    return name if len(name) <= LONGEST_NAME else name_of(*identity)
 
 
 def read(name: str) -> Cached | None:

@@ -25,7 +25,7 @@ from cloudha.provider import (
     Verdict,
 )
 from cloudha_plugin_oci import metadata
-from cloudha_plugin_oci.client import COMPUTE, NETWORK, call, compartments, fetch
+from cloudha_plugin_oci.client import COMPUTE, NETWORK, call, compartments, fetch, insist_sdk
 from cloudha_plugin_oci.credentials import caller
 from cloudha_plugin_oci.errors import ENDPOINT
 from cloudha_plugin_oci.private_addresses import find
@@ -65,6 +65,7 @@ def report(context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
 
     :raises CloudhaError: OCI is away, or refuses the credentials altogether.
     """
+    insist_sdk(context)
     found = _fencing(context) if purpose is Purpose.FENCING else _addresses(context, kind)
     untried = FENCING if purpose is Purpose.FENCING else CHANGES[kind]
     found += [Permission(name, Verdict.CANNOT_TELL, NO_DRY_RUN) for name in untried]

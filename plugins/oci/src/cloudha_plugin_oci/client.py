@@ -1,21 +1,22 @@
 """The one way to OCI's API: the SDK's clients for an action, and calls whose raw answer is whole.
 
-The SDK signs and sends; the answers are taken as the JSON documents that they are, since its models read a missing
-field as an empty one, and a route table must be written back exactly as it was read.
+The SDK signs and sends what changes something; reads go without it (:mod:`cloudha_plugin_oci.reads`) wherever that is
+the same. The answers are taken as the JSON documents that they are, since the SDK's models read a missing field as an
+empty one, and a route table must be written back exactly as it was read.
 """
 
 from __future__ import annotations
 
-import os
-from typing import Any, NamedTuple
+from typing import Any
 
 from cloudha import web
-from cloudha.provider import Context, LocalConfigurationError, Unavailable
-from cloudha_plugin_oci import metadata
-from cloudha_plugin_oci.credentials import caller
-from cloudha_plugin_oci.errors import ENDPOINT, sdk_missing, translated
+from cloudha.provider import AccessDenied, Context, NotFound, Unavailable
+from cloudha_plugin_oci import credentials, metadata, reads
+from cloudha_plugin_oci.credentials import Caller, caller
+from cloudha_plugin_oci.errors import ENDPOINT, TokenRefused, of_token, sdk_missing, translated
+from cloudha_plugin_oci.reads import Answer
 
-__all__ = ["COMPUTE", "NETWORK", "Answer", "call", "compartments", "fetch", "page", "pages", "stamped"]
+__all__ = ["COMPUTE", "NETWORK", "Answer", "call", "compartments", "fetch", "insist_sdk", "page", "pages", "stamped"]
 
 COMPUTE = "compute"
 NETWORK = "network"
@@ -25,28 +26,47 @@ PAGE = 1000
 MOST_PAGES = 1000
 
 
-class Answer(NamedTuple):
-    """``document``: the body's JSON, None when it is empty. ``etag``: for ``if_match``, "". ``next``: of a list, ""."""
-
-    document: Any
-    request_id: str
-    etag: str
-    next: str
-
-
 def call(
     context: Context, service: str, method: str, *arguments: object, certain: bool = False, **more: object
 ) -> Answer:
     """Call an operation of the SDK, such as ``network``, ``get_vnic``.
 
+    A session from the cache that is refused was never looked at by the operation itself: it is replaced, once.
+
     :param certain: the thing is known to be there; see :func:`cloudha_plugin_oci.errors.translated`.
     :raises CloudhaError: it was not answered, or refused.
     """
-    what = next((text for text in (*arguments, *more.values()) if isinstance(text, str) and text), method)
+    who = caller(context)
     try:
-        response = getattr(_client(context, service), method)(*arguments, **more)
+        return _sent(context, who, service, method, *arguments, certain=certain, **more)
+    except TokenRefused:
+        if not credentials.replaced(context, who):
+            raise
+    except (AccessDenied, NotFound):
+        credentials.doubt(context)
+        raise
+    return _sent(context, caller(context), service, method, *arguments, certain=certain, **more)
+
+
+def insist_sdk(context: Context) -> None:
+    """Insist that what changes something could be sent: reads alone would not notice that the SDK is missing.
+
+    :raises SdkMissing: it is not installed, or not whole.
+    """
+    _client(context, caller(context), COMPUTE)
+
+
+def _sent(
+    context: Context, who: Caller, service: str, method: str, *arguments: object, certain: bool, **more: object
+) -> Answer:
+    what = next((text for text in (*arguments, *more.values()) if isinstance(text, str) and text), method)
+    if method in reads.OPERATIONS and reads.possible(context) and (base := reads.place(context, who.region)):
+        return reads.read(context, who, base, method, *arguments, what=what, certain=certain, **more)
+    try:
+        response = getattr(_client(context, who, service), method)(*arguments, **more)
     except Exception as error:  # noqa: BLE001 - whatever an SDK raises; what is not its own goes on as it is
-        raise translated(error, what, certain=certain) or error from None
+        known = translated(error, what, certain=certain)
+        raise (of_token(known, getattr(error, "status", None)) if known else error) from None
     document, headers = response.data, response.headers
     request_id = str(headers.get("opc-request-id") or "")
     if not request_id or isinstance(document, str):
@@ -101,13 +121,13 @@ def compartments(context: Context) -> tuple[str, ...]:
     return given or (metadata.compartment(context),)
 
 
-def _client(context: Context, service: str) -> Any:  # noqa: ANN401 - either of the SDK's clients
-    client: Any = context.once(f"oci.{service}", lambda: _new(context, service))
+def _client(context: Context, who: Caller, service: str) -> Any:  # noqa: ANN401 - either of the SDK's clients
+    client: Any = context.once(f"oci.{service}.{who.number}", lambda: _new(context, who, service))
     client.base_client.timeout = tuple(context.timeouts)
     return client
 
 
-def _new(context: Context, service: str) -> object:
+def _new(context: Context, who: Caller, service: str) -> object:
     try:
         from oci.circuit_breaker import NoCircuitBreakerStrategy
         from oci.retry import NoneRetryStrategy
@@ -118,11 +138,10 @@ def _new(context: Context, service: str) -> object:
             from oci.core.virtual_network_client import VirtualNetworkClient as Client
     except ImportError as error:
         raise sdk_missing(error) from None
-    who = caller(context)
     _silence()
     client = Client(
         {**who.profile, "region": _region(context, who.region)},
-        signer=who.signer,
+        signer=who.signer(),
         retry_strategy=NoneRetryStrategy(),
         circuit_breaker_strategy=NoCircuitBreakerStrategy(),
         skip_deserialization=True,
@@ -132,12 +151,7 @@ def _new(context: Context, service: str) -> object:
     session = client.base_client.session
     # A redirect is not the answer that was asked for, and the signature is for this host.
     session.max_redirects = 0
-    if path := context.settings.text("ca_file"):
-        if not os.access(path, os.R_OK):
-            raise LocalConfigurationError(
-                f"parameter ca_file={path!r} cannot be used: it is not there, or not readable",
-                advice="it must be a PEM file with certificate authorities, readable on this node",
-            )
+    if path := reads.authorities(context):
         session.verify = path
         # requests prefers what the environment says to what it is told.
         session.trust_env = False

@@ -1,17 +1,21 @@
 """Credentials: this instance's certificate, an API key, or a resource principal; each ends in a signer of the SDK.
 
 The SDK's own classes for principals bring retries, timeouts of a minute and a second try at every 401. So the parts are
-put together here: our own bounded request for the token, the SDK's signers for it and for all that follows.
+put together here: our own bounded request for the token, the SDK's signers for it and for all that changes something.
+An instance's session is kept for the actions that follow (:mod:`cloudha_plugin_oci.session_cache`).
 """
 
 from __future__ import annotations
 
+import base64
+import json
+import math
 import os
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from cloudha import web
 from cloudha.options import read_secret_file
 from cloudha.provider import (
     ConfigurationError,
@@ -21,51 +25,109 @@ from cloudha.provider import (
     Unavailable,
     UnsupportedError,
 )
-from cloudha_plugin_oci import metadata
-from cloudha_plugin_oci.errors import from_answer, sdk_missing, translated
+from cloudha_plugin_oci import federation, metadata, session_cache, signing
+from cloudha_plugin_oci.errors import sdk_missing, translated
 from cloudha_plugin_oci.options import API_KEY, RESOURCE_PRINCIPAL
+from cloudha_plugin_oci.session_cache import Session
 
-__all__ = ["Caller", "caller", "identity", "session_signer"]
+__all__ = ["Caller", "caller", "doubt", "identity", "replaced", "session_signer"]
 
-FEDERATE = "/v1/x509"
-TOKEN = "a token for this instance"  # noqa: S105 - the words of a message
 # The one kind of resource principal that needs no further request: token and key come with the environment.
 SUPPORTED = "2.2"
 VARIABLE = "OCI_RESOURCE_PRINCIPAL_"
+# A session that ends within this time is not used any more: it must outlive the request.
+SPARE_SECONDS = 60.0
+# From this share of its life on, a session is replaced while the old one still serves, should the federation be away.
+OLD_SHARE = 0.8
+# What ends sooner, or does not say when it ends, is good for this action and not kept.
+LEAST_SECONDS = 2 * SPARE_SECONDS
+# Oracle's tokens last twenty minutes; what says more is not believed.
+MOST_SECONDS = 3600.0
+KEPT = "oci.caller"
 PRINCIPAL_OF = "auth=resource_principal is for containers and functions; on an instance use instance_principal"
 
 
 class Caller(NamedTuple):
-    """``signer``: signs requests, one of the SDK's. ``region``: what came with the credentials, "" for nothing.
+    """Who asks: ``key_id`` and ``key`` (an RSA key of ``cryptography``) sign reads, ``signer`` makes the SDK's signer.
 
-    ``profile``: what the SDK insists to see of a user beside the signer, none of it secret.
+    ``region``: what came with the credentials, "" for nothing. ``profile``: what the SDK insists to see of a user
+    beside the signer, none of it secret. ``number``: counts the callers of one action.
     """
 
-    signer: Any
+    key_id: str
+    key: Any
+    signer: Callable[[], Any]
     region: str
     identity: str
     profile: Mapping[str, str] = MappingProxyType({})
+    number: int = 0
+
+
+class _Kept:
+    """The caller of this action, and the session that it is from: its token, its end, and whether it was cached."""
+
+    def __init__(self) -> None:
+        self.caller: Caller | None = None
+        self.number = 0
+        self.token = ""
+        self.until = math.inf
+        self.cached = False
+
+    def take(self, found: Caller, session: Session | None = None, *, cached: bool = False) -> Caller:
+        self.number += 1
+        self.caller = found._replace(number=self.number)
+        self.token = session.token if session else ""
+        self.until = session.until if session else math.inf
+        self.cached = cached
+        return self.caller
 
 
 def caller(context: Context) -> Caller:
-    """Return as whom, and with what, requests are signed; made once in an action.
+    """Return as whom, and with what, requests are signed; made once in an action, as long as it lasts.
 
     :raises CredentialsMissing: there is nothing to sign with.
     :raises CloudhaError: the federation is away, or refuses.
     """
+    kept = context.once(KEPT, _Kept)
+    if kept.caller is not None and kept.until - time.time() >= SPARE_SECONDS:
+        return kept.caller
+    how = context.settings.text("auth")
+    try:
+        if how == API_KEY:
+            return kept.take(_api_key(context))
+        if how == RESOURCE_PRINCIPAL:
+            return kept.take(_resource_principal())
+        return _instance_principal(context, kept)
+    except Exception as error:  # noqa: BLE001 - whatever an SDK raises; what is not its own goes on as it is
+        raise translated(error, "the credentials") or error from None
 
-    def make() -> Caller:
-        how = context.settings.text("auth")
-        try:
-            if how == API_KEY:
-                return _api_key(context)
-            if how == RESOURCE_PRINCIPAL:
-                return _resource_principal()
-            return _instance_principal(context)
-        except Exception as error:  # noqa: BLE001 - whatever an SDK raises; what is not its own goes on as it is
-            raise translated(error, "the credentials") or error from None
 
-    return context.once("oci.caller", make)
+def replaced(context: Context, refused: Caller) -> bool:
+    """Replace a caller whose session OCI has refused, if that came from the cache; whether it was replaced.
+
+    A session that was made for this action is as new as can be: then the refusal stands.
+
+    :raises CloudhaError: there is no other to be had.
+    """
+    kept = context.once(KEPT, _Kept)
+    if not kept.cached or kept.number != refused.number:
+        return False
+    session_cache.drop(_name(context), kept.token)
+    try:
+        _new(context, kept)
+    except Exception as error:  # noqa: BLE001 - as above
+        raise translated(error, "the credentials") or error from None
+    return True
+
+
+def doubt(context: Context) -> None:
+    """Forget the cached session after a refusal: it may be older than what this instance is allowed to do.
+
+    The refusal stands; the next action asks with a new session, so that one of the past costs one action at the most.
+    """
+    kept = context.once(KEPT, _Kept)
+    if kept.cached:
+        session_cache.drop(_name(context), kept.token)
 
 
 def identity(context: Context) -> str:
@@ -74,81 +136,75 @@ def identity(context: Context) -> str:
 
 
 def session_signer(token: str, key: Any) -> Any:  # noqa: ANN401 - the SDK has no types
-    """Return a signer for a security token and the private key of its session."""
+    """Return the SDK's signer for a security token and the private key of its session."""
     from oci.auth.signers.security_token_signer import SecurityTokenSigner
 
+    return SecurityTokenSigner(token, key)
+
+
+def _of_session(token: str, key: Any, region: str, identity: str) -> Caller:  # noqa: ANN401 - as above
     if not token or not token.isascii() or not token.isprintable() or " " in token:
         raise Unavailable("the security token is none", advice="check identity_endpoint")
-    return SecurityTokenSigner(token, key)
+    return Caller(f"ST${token}", key, lambda: session_signer(token, key), region, identity)
 
 
 # --- instance principals ----------------------------------------------------------------------------------------------
 
 
-def _instance_principal(context: Context) -> Caller:
-    given = metadata.certificates(context)
+def _instance_principal(context: Context, kept: _Kept) -> Caller:
+    """Return this instance with the cached session, or with a new one."""
+    name = _name(context)
+    cached = session_cache.read(name) if name else None
+    now = time.time()
+    if cached is None or cached.until - now < SPARE_SECONDS:
+        return _new(context, kept)
+    if now >= cached.since + (cached.until - cached.since) * OLD_SHARE:
+        try:
+            return _new(context, kept)
+        except Unavailable:
+            # The old one is good for some minutes more, and the federation may be back by then.
+            pass
     try:
-        from oci.auth.session_key_supplier import SessionKeySupplier
-    except ImportError as error:
-        raise sdk_missing(error) from None
-    session = SessionKeySupplier().get_key_pair()
-    headers, body = _federation_request(given, session["public"])
-    answer = web.request(context, "POST", _federation(context) + FEDERATE, headers=headers, body=body)
-    if answer.status >= 300:
-        code, message = _error_of(answer)
-        raise from_answer(answer.status, code, message, answer.headers, TOKEN)
-    token = web.field(answer.json(), "token", str)
-    return Caller(session_signer(token, session["private"]), "", f"instance principal {metadata.node_id(context)}")
+        key = signing.private_key(cached.key)
+    except ValueError:
+        return _new(context, kept)
+    return kept.take(_of_session(cached.token, key, "", _instance(context)), cached, cached=True)
 
 
-def _federation_request(given: metadata.Certificates, public: Any) -> tuple[dict[str, str], bytes]:  # noqa: ANN401 - as above
-    """Return headers and body of the request for a token, signed with the instance's certificate."""
-    from cryptography import x509
-    from cryptography.hazmat.primitives import hashes, serialization
-    from oci._vendor import requests
-    from oci.auth import auth_utils
-    from oci.auth.certificate_retriever import PEMStringCertificateRetriever
-    from oci.auth.federation_client import AuthTokenRequestSigner
+def _new(context: Context, kept: _Kept) -> Caller:
+    """Ask for a session, and keep it for the other actions."""
+    name, asked = _name(context), time.time()
+    token, key = federation.session(context)
+    made = _of_session(token, key, "", _instance(context))
+    until = min(_end_of(token), asked + MOST_SECONDS)
+    if until < asked + LEAST_SECONDS or not name:
+        return kept.take(made)
+    session = Session(token, signing.numbers_of(key), asked, until)
+    session_cache.write(name, session)
+    return kept.take(made, session)
 
+
+def _instance(context: Context) -> str:
+    return f"instance principal {metadata.node_id(context)}"
+
+
+def _end_of(token: str) -> float:
+    """Return when the token ends (seconds since 1970), by its own claim; 0.0 where it does not say."""
     try:
-        leaf = x509.load_pem_x509_certificate(given.leaf)
-        retriever = PEMStringCertificateRetriever(certificate_pem=given.leaf, private_key_pem=given.key)
-        tenancy = auth_utils.get_tenancy_id_from_certificate(leaf)
-    except Exception as error:  # noqa: BLE001 - of several classes, and their texts may quote the key
-        raise Unavailable(
-            f"this instance's certificate cannot be read ({type(error).__name__})", advice=metadata.NO_CERTIFICATE
-        ) from None
-    mark = leaf.fingerprint(hashes.SHA1()).hex(":").upper()  # noqa: S303 - what the protocol names a certificate by
-    pem = public.public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    bare = auth_utils.sanitize_certificate_string
-    payload = {
-        "certificate": bare(given.leaf),
-        "publicKey": bare(pem),
-        "intermediateCertificates": [bare(given.intermediate)],
-    }
-    # requests only puts the text together; the path is what is signed, the host is not.
-    request = requests.Request("POST", f"http://federation{FEDERATE}", json=payload)
-    prepared = request.prepare()
-    signed = AuthTokenRequestSigner(tenancy, mark, retriever)(prepared)
-    headers = {str(k): str(v) for k, v in signed.headers.items() if k.lower() not in ("host", "accept")}
-    return headers, bytes(signed.body)
+        claims = token.split(".")[1]
+        end = float(json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["exp"])
+    except (ValueError, IndexError, KeyError, TypeError):
+        return 0.0
+    return end if math.isfinite(end) else 0.0
 
 
-def _federation(context: Context) -> str:
-    if context.settings.text("identity_endpoint"):
-        return web.base_url(context, "identity_endpoint").removesuffix(FEDERATE)
-    region, domain = metadata.realm(context)
-    return f"https://auth.{region}.{domain}"
-
-
-def _error_of(answer: web.Answer) -> tuple[str, str]:
+def _name(context: Context) -> str:
+    """Return the name of the cached session: of this instance, at these services; "" where this is no instance."""
     try:
-        document = answer.json()
-    except Unavailable:
-        return "", ""
-    if not isinstance(document, dict):
-        return "", ""
-    return str(document.get("code") or ""), str(document.get("message") or "")
+        instance = metadata.node_id(context)
+    except LocalConfigurationError:
+        return ""
+    return session_cache.name_of(instance, metadata.endpoint(context), context.settings.text("identity_endpoint"))
 
 
 # --- API keys ---------------------------------------------------------------------------------------------------------
@@ -166,6 +222,7 @@ def _api_key(context: Context) -> Caller:
         )
     read_secret_file("config_file", path)
     try:
+        from oci.config import validate_config
         from oci.signer import Signer, load_private_key
     except ImportError as error:
         raise sdk_missing(error) from None
@@ -175,7 +232,7 @@ def _api_key(context: Context) -> Caller:
     region = profile.get("region") or ""
     if profile.get("security_token_file"):
         token = _file_of(profile, "security_token_file")
-        return Caller(session_signer(token, load_private_key(content, password)), region, "a session of the oci CLI")
+        return _of_session(token, load_private_key(content, password), region, "a session of the oci CLI")
     missing = [name for name in ("user", "tenancy", "fingerprint") if not profile.get(name)]
     if missing:
         raise LocalConfigurationError(
@@ -185,7 +242,9 @@ def _api_key(context: Context) -> Caller:
         profile["tenancy"], profile["user"], profile["fingerprint"], None, password, private_key_content=content
     )
     shown = {name: profile[name] for name in ("user", "tenancy", "fingerprint", "key_file")}
-    return Caller(signer, region, f"user {profile['user']}", shown)
+    # As the SDK's clients do: a read makes none.
+    validate_config({**shown, "region": region})
+    return Caller(signer.api_key, signer.private_key, lambda: signer, region, f"user {profile['user']}", shown)
 
 
 def _profile(path: str, name: str) -> Mapping[str, str]:
@@ -224,8 +283,8 @@ def _resource_principal() -> Caller:
         raise sdk_missing(error) from None
     token, key = _variable("RPST"), _variable("PRIVATE_PEM")
     password = _variable("PRIVATE_PEM_PASSPHRASE", optional=True) or None
-    signer = session_signer(token, load_private_key(key, password))
-    return Caller(signer, os.environ.get(f"{VARIABLE}REGION", ""), "resource principal")
+    region = os.environ.get(f"{VARIABLE}REGION", "")
+    return _of_session(token, load_private_key(key, password), region, "resource principal")
 
 
 def _variable(name: str, *, optional: bool = False) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from cloudha import web
 from cloudha.provider import (
     AccessDenied,
     CloudhaError,
@@ -24,7 +25,7 @@ from cloudha.provider import (
     Unavailable,
 )
 
-__all__ = ["GRANT", "from_answer", "sdk_missing", "translated"]
+__all__ = ["GRANT", "TokenRefused", "from_answer", "of_token", "said", "sdk_missing", "translated", "unanswered"]
 
 # Longer than any deadline of an action; a larger number is a mistake of the server.
 MOST_RETRY_AFTER = 3600.0
@@ -42,6 +43,7 @@ PRINCIPAL = (
 )
 TRUST = "check ca_file, the endpoint's name and this machine's clock"
 UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+UNKNOWN = 401
 LIMITS = frozenset({"limitexceeded", "quotaexceeded", "outofcapacity", "outofhostcapacity"})
 REFUSED = frozenset({"notauthorized", "notallowed", "signuprequired", "relatedresourcenotauthorizedornotfound"})
 # Names of exceptions that never were an answer, base classes last; the first that is in the class's line counts.
@@ -61,6 +63,36 @@ UNANSWERED: tuple[tuple[str, type[CloudhaError], str], ...] = (
     ("JSONDecodeError", Unavailable, ENDPOINT),
     ("OSError", Unavailable, WAY),
 )
+
+
+class TokenRefused(AccessDenied):
+    """OCI does not know the signature or its token (401), which says nothing of what it may do."""
+
+
+def of_token(error: CloudhaError, status: object) -> CloudhaError:
+    """Return the error, as :class:`TokenRefused` where the status says that it is about who asks."""
+    if status != UNKNOWN:
+        return error
+    return TokenRefused(error.cause, advice=error.advice, request_id=error.request_id)
+
+
+def unanswered(error: Unavailable) -> Unavailable:
+    """Return the error of a request that was sent without the SDK, with the advice that fits OCI's networks."""
+    # What failed about TLS has its advice already.
+    if TRUST not in error.advice:
+        error.advice = WAY
+    return error
+
+
+def said(answer: web.Answer) -> tuple[str, str]:
+    """Return the code and message of a refusal, "" for a body that is no error document."""
+    try:
+        document = answer.json()
+    except Unavailable:
+        return "", ""
+    if not isinstance(document, dict):
+        return "", ""
+    return str(document.get("code") or ""), str(document.get("message") or "")
 
 
 def sdk_missing(error: ImportError) -> SdkMissing:

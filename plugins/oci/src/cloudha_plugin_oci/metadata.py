@@ -38,10 +38,11 @@ NO_CERTIFICATE = "give auth=api_key, or check that this is an OCI instance and r
 
 
 class LocalVnic(NamedTuple):
-    """A VNIC of this machine; ``mac`` in lower case."""
+    """A VNIC of this machine; ``mac`` in lower case. ``subnet``: its IPv4 range, "" where that is not said."""
 
     id: str
     mac: str
+    subnet: str = ""
 
 
 class Certificates(NamedTuple):
@@ -86,7 +87,12 @@ def vnics(context: Context) -> tuple[LocalVnic, ...]:
     if not isinstance(document, list) or not document:
         raise Unavailable("the metadata service lists no VNIC", advice=ELSEWHERE)
     found = tuple(
-        LocalVnic(web.field(item, "vnicId", str), web.field(item, "macAddr", str).lower()) for item in document
+        LocalVnic(
+            web.field(item, "vnicId", str),
+            web.field(item, "macAddr", str).lower(),
+            str(item.get("subnetCidrBlock") or ""),
+        )
+        for item in document
     )
     if not all(MAC.match(item.mac) for item in found):
         raise Unavailable("the metadata service lists a VNIC whose MAC is none", advice=ELSEWHERE)

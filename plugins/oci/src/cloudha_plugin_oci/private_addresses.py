@@ -6,7 +6,6 @@ takes the object from its VNIC and keeps it, so that nobody else gets the addres
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from cloudha import web
@@ -24,7 +23,7 @@ from cloudha.provider import (
 )
 from cloudha_plugin_oci.client import NETWORK, Answer, call, fetch, pages, stamped
 from cloudha_plugin_oci.errors import ENDPOINT
-from cloudha_plugin_oci.vnics import Vnic, chosen, myself, subnets, vnic_machine
+from cloudha_plugin_oci.vnics import Vnic, chosen, myself, only_place, subnets, vnic_machine
 
 __all__ = ["Held", "bind", "bindings", "find", "unbind"]
 
@@ -46,8 +45,7 @@ IPV4 = Family("list_private_ips", "get_private_ip", "create_private_ip", "update
 IPV6 = Family("list_ipv6s", "get_ipv6", "create_ipv6", "update_ipv6", "ipv6_vnic_detach")
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(NamedTuple):
     """A private IP or IPv6 object as OCI describes it now. ``vnic`` is "" while no VNIC has it."""
 
     id: str
@@ -59,8 +57,12 @@ class Held:
 
 
 def bindings(context: Context, query: AddressQuery) -> BindingPage:
-    """Return who has the address, in the subnets of the machine that asks."""
+    """Return who has the address, in the subnets of the machine that asks; one request where this machine has it."""
     machine = myself(context, query)
+    if query.ip is not None and (vnic := only_place(context, machine, query.ip)):
+        here = [item for item in _listed_on(context, vnic, query.ip) if item.vnic == vnic]
+        if len(here) == 1:
+            return BindingPage((Binding(query.ip, vnic_machine(context, here[0].document, machine), vnic),))
     found: list[Held] = []
     for subnet in subnets(context, machine):
         if query.ip is not None:
@@ -138,6 +140,14 @@ def find(context: Context, subnet: str, ip: IPAddress) -> Held | None:
 def _listed(context: Context, names: Family, subnet: str, **narrowed: str) -> list[Held]:
     documents = pages(context, NETWORK, names.list, subnet_id=subnet, **narrowed)
     return [_held(item) for item in documents if not isinstance(item, dict) or item.get("lifecycleState") != GONE]
+
+
+def _listed_on(context: Context, vnic: str, ip: IPAddress) -> list[Held]:
+    """Return the objects with that address on one VNIC; others may be on their way out, and are not looked at."""
+    documents = pages(context, NETWORK, _family(ip).list, vnic_id=vnic)
+    return [
+        _held(item) for item in documents if web.address(item, "ipAddress") == ip and item.get("lifecycleState") != GONE
+    ]
 
 
 def _held(document: Any) -> Held:  # noqa: ANN401 - an answer, whatever it is

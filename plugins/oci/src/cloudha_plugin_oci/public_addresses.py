@@ -6,8 +6,7 @@ again then. So a state on the way is no answer, and one that does not follow fro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cloudha import web
 from cloudha.provider import (
@@ -39,8 +38,7 @@ REGION, RESERVED = "REGION", "RESERVED"
 SETTLING_SECONDS = 0.5
 
 
-@dataclass(frozen=True, slots=True)
-class PublicIp:
+class PublicIp(NamedTuple):
     """A public IP as OCI describes it now; ``entity`` has it, or gets or loses it now, "" for nobody."""
 
     id: str

@@ -6,8 +6,8 @@ the metadata service says of this machine's VNICs is who they are, for good, and
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+import ipaddress
+from typing import Any, NamedTuple
 
 from cloudha import web
 from cloudha.provider import (
@@ -16,13 +16,24 @@ from cloudha.provider import (
     CloudhaError,
     ConfigurationError,
     Context,
+    IPAddress,
     LocalConfigurationError,
     NotFound,
 )
 from cloudha_plugin_oci import metadata
 from cloudha_plugin_oci.client import COMPUTE, NETWORK, compartments, fetch, pages
 
-__all__ = ["Vnic", "chosen", "machine_of", "myself", "own_ids", "private_ip_machine", "subnets", "vnic_machine"]
+__all__ = [
+    "Vnic",
+    "chosen",
+    "machine_of",
+    "myself",
+    "only_place",
+    "own_ids",
+    "private_ip_machine",
+    "subnets",
+    "vnic_machine",
+]
 
 ATTACHED = ("ATTACHING", "ATTACHED", "DETACHING")
 DETACHED = "DETACHED"
@@ -31,8 +42,7 @@ TARGETS = {"ocid1.privateip.": ("get_private_ip", "list_private_ips"), "ocid1.ip
 OUT_OF_SIGHT = "check node=; where the machines are in other compartments, add compartment_id=OCID,OCID"
 
 
-@dataclass(frozen=True, slots=True)
-class Vnic:
+class Vnic(NamedTuple):
     """A VNIC. All but ``forwards`` (the source/destination check is skipped) stay as long as it exists."""
 
     id: str
@@ -62,6 +72,19 @@ def own_ids(context: Context, machine: str) -> tuple[str, ...]:
     if not found:
         raise NotFound(f"no VNIC of {machine} is in sight", advice=OUT_OF_SIGHT)
     return found
+
+
+def only_place(context: Context, machine: str, ip: IPAddress) -> str:
+    """Return the OCID of this machine's one VNIC whose subnet may have the address, "" where that is not certain.
+
+    Known without the API; the metadata service tells the IPv4 range of each VNIC's subnet.
+    """
+    if machine != _local(context) or context.settings.text("subnet_id"):
+        return ""
+    wanted = context.settings.text("vnic_id")
+    own = context.once("oci.vnics", lambda: metadata.vnics(context))
+    fitting = [item.id for item in own if wanted in ("", item.id) and _may_have(item.subnet, ip)]
+    return fitting[0] if len(fitting) == 1 else ""
 
 
 def chosen(context: Context, change: AddressChange) -> Vnic:
@@ -161,6 +184,13 @@ def _own_objects(context: Context, machine: str, listing: str) -> set[str]:
     for vnic in own_ids(context, machine):
         found |= {web.field(item, "id", str) for item in pages(context, NETWORK, listing, vnic_id=vnic)}
     return found
+
+
+def _may_have(subnet: str, ip: IPAddress) -> bool:
+    try:
+        return ip.version != 4 or ip in ipaddress.ip_network(subnet)
+    except ValueError:
+        return True
 
 
 def _lasting(context: Context, ocid: str) -> Vnic:
