@@ -6,7 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
 RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check faults faults-long chaos bench mutants sbom format clean
+.PHONY: help demo test check faults faults-long chaos bench mutants sbom docs reference man dist deb rpm format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
@@ -17,6 +17,8 @@ help:
 	@echo "make chaos   troubles at random on clusters of two and three nodes, on every cloud (two hours, as root)"
 	@echo "make bench   ours, Debian's agents and the floor side by side (as root; unfinished); writes docs/benchmark.md"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
+	@echo "make docs    the documentation's site, in site/; make reference: the agents' references anew; make man: man pages"
+	@echo "make dist    wheels of everything, in dist/; make deb, make rpm: packages of every cloud"
 	@echo "make sbom    the bill of materials of the demo, in results/sbom.json"
 	@echo "make clean   remove what make made"
 
@@ -76,6 +78,28 @@ $(VENV)/awscli/.done:
 	@scripts/make-venv $(VENV)/awscli awscli
 	@touch $@
 
+# The site that docs/ is (in site/): references current, spelling, no broken link.
+docs: $(VENV)/.test $(VENV)/docs/.done
+	$(BIN)/python scripts/reference --check
+	$(VENV)/docs/bin/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs plugins/*/README.md cloudha packaging
+	NO_MKDOCS_2_WARNING=1 $(VENV)/docs/bin/mkdocs build --strict
+
+reference: $(VENV)/.test
+	$(BIN)/python scripts/reference
+
+man: $(VENV)/.test
+	$(BIN)/python scripts/manpages --check
+
+dist: $(VENV)/.test
+	$(BIN)/python scripts/dist $(DIST_ARGS)
+
+deb rpm: dist
+	$(BIN)/python scripts/package $@ $(PACKAGE_ARGS)
+
+$(VENV)/docs/.done: requirements/docs.txt
+	@scripts/make-venv $(VENV)/docs docs
+	@touch $@
+
 clean:
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf dist site $(VENV) .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import re
 import sys
 from collections.abc import Iterable
@@ -37,7 +38,7 @@ def find(name: str) -> discovery.Entry:
     if not found:
         raise ProviderNotInstalled(
             f"provider {name!r} is not installed here (installed: {_known()})",
-            advice=f"run: {sys.prefix}/bin/pip install cloudha-plugin-{name}",
+            advice=_how_to_install(name),
         )
     if len(found) > 1:
         raise ProviderBroken(
@@ -45,6 +46,12 @@ def find(name: str) -> discovery.Entry:
             advice=f"uninstall one of them with {sys.prefix}/bin/pip uninstall",
         )
     return found[0]
+
+
+def _how_to_install(name: str) -> str:
+    pip = f"{sys.prefix}/bin/pip"
+    # The distributions' packages of cloudha bring an environment without pip, one for each cloud.
+    return f"run: {pip} install cloudha-plugin-{name}" if os.path.exists(pip) else f"install the package cloudha-{name}"
 
 
 def declared(name: str, reserved: Iterable[str] = ()) -> ProviderInfo:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import sys
+import time
 from collections.abc import Callable
-from typing import ParamSpec
+from pathlib import Path
+from typing import ParamSpec, TextIO
 
 import click
 from rich.console import Console
@@ -16,7 +19,8 @@ from cloudha.lab import faults, reading, verbs
 from cloudha.lab.failover import Cause, Failover, failover
 from cloudha.lab.network import Scope
 from cloudha.lab.nodes import exec_in
-from cloudha.lab.problems import LabError
+from cloudha.lab.problems import LabError, NotReady
+from cloudha.lab.recording import Recording
 from cloudha.lab.state import LabState, open_lab
 
 __all__ = ["lab"]
@@ -198,12 +202,33 @@ def fault(name: str, effect: str | None, operation: str, *, clear: bool, **more:
 @lab.command(name="failover")
 @name_option
 @click.option("--cause", type=click.Choice([cause.value for cause in Cause]), default="power", show_default=True)
+@click.option(
+    "--report", "file", type=click.Path(path_type=Path, dir_okay=False), help="Tell it as a page, too (HTML)."
+)
 @verb
-def failover_(name: str, cause: str) -> None:
+def failover_(name: str, cause: str, file: Path | None) -> None:
     """Let something happen to the holder of the address, and measure what the client sees."""
+    from cloudha.lab.recorder import record  # it loads the provider, to know what is secret
+    from cloudha.lab.report import write_page
+
     state = open_lab(name)
-    story = failover(state, Cause(cause))
+    begin = time.monotonic()
+    try:
+        story = failover(state, Cause(cause))
+    except NotReady:
+        # One that did not end well is the one to look at; what is wrong with it is said all the same.
+        with contextlib.suppress(LabError):
+            if state.events(begin):
+                recording = record(state, Cause(cause), begin)
+                if file:
+                    write_page(recording, file)
+                    click.echo(f"how far it got: {file}", err=True)
+        raise
     show(_console(), story)
+    recording = record(state, Cause(cause), begin, story)
+    if file:
+        write_page(recording, file)
+        click.echo(f"the same as a page: {file}")
     undo(state, story)
     if story.double_holders:
         raise SystemExit(1)
@@ -229,6 +254,32 @@ def show(console: Console, story: Failover) -> None:
         console.print("[red]TWO HOLDERS[/red]: " + escape("; ".join(story.double_holders)))
     else:
         console.print("at no moment did two nodes hold or answer for the address")
+
+
+@lab.command()
+@name_option
+@click.option("--from", "source", type=click.File(), metavar="JSON", help="What --json wrote before; needs no lab.")
+@click.option(
+    "--output",
+    "-o",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("failover.html"),
+    show_default=True,
+    help="The page.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print what is known as JSON, and write no page.")
+@verb
+def report(name: str, source: TextIO | None, output: Path, *, as_json: bool) -> None:
+    """Tell the lab's last failover as one HTML page, complete in itself."""
+    from cloudha.lab.recorder import kept  # as above
+    from cloudha.lab.report import write_page
+
+    recording = Recording.from_json(source.read()) if source else kept(open_lab(name))
+    if as_json:
+        click.echo(recording.to_json(), nl=False)
+        return
+    write_page(recording, output)
+    click.echo(f"{output}: {recording.cause} of {recording.victim}, {len(recording.items)} entries")
 
 
 @lab.command()

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass
 from enum import Enum
 
-from cloudha.lab import evidence, faults, verbs
+from cloudha.lab import cluster, evidence, faults, verbs
 from cloudha.lab.evidence import Outage
 from cloudha.lab.fencings import fencings
 from cloudha.lab.machines import BY_CLOUD
@@ -74,6 +74,9 @@ def failover(
 
     :raises NotReady: nobody answers for the address at first, or nobody does again within *seconds*.
     """
+    # A node that is still joining may start the address without fencing the holder, when that one then falls silent:
+    # Pacemaker 2.1.5 takes a peer that it has not heard of since its own boot for one that was shut down.
+    cluster.wait_online(state, seconds)
     victim = _answering(state, address)
     begin = time.monotonic()
     if cause is Cause.POWER:

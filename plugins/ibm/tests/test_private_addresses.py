@@ -22,6 +22,7 @@ from cloudha.provider import (
     UnsupportedError,
 )
 from cloudha.testing.emulator import Effect, Fault
+from cloudha_plugin_ibm import interfaces
 from cloudha_plugin_ibm import private_addresses as addresses
 from cloudha_plugin_ibm.emulator import IbmEmulator
 from cloudha_plugin_ibm.emulator.network import give, unbind_reserved
@@ -275,8 +276,12 @@ def test_who_asks_from_elsewhere_names_the_network(ibm: IbmEmulator, context: Co
 
 
 def test_an_instance_with_child_interfaces_is_told_what_it_lacks(ibm: IbmEmulator, context: Contexts) -> None:
-    ibm.fault(Fault("machines.get", Effect.EMPTY))
+    made_before = {"name": "n1", "network_attachments": [], "network_interfaces": [{"id": "0717-1"}]}
     with pytest.raises(LocalConfigurationError, match="child network interfaces"):
+        interfaces.attachments(made_before)
+    # No instance is without any: the answer is broken, and that may pass.
+    ibm.fault(Fault("machines.get", Effect.EMPTY))
+    with pytest.raises(Unavailable, match="names no interface"):
         addresses.bind(context(), change(ibm))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -31,9 +31,14 @@ MEANINGS = dict(
     )
 )
 ACTIONS = (*FENCE_ACTIONS, *(action for action in ADDRESS_ACTIONS if action not in FENCE_ACTIONS))
-BOX, LEFT, TOP, LEGEND = 15, 170, 120, 22
+BOX, LEFT, TOP, LEGEND = 15, 170, 110, 22
+# Between two agents' columns.
+GAP = 8
+# Of another agent's mistakes; ours are all told.
+MOST_OF_OTHERS = 25
 
 Column = tuple[str, str, str]
+OURS = ("fence_cloud", "floating-ip")
 
 
 def write_report(results: Iterable[Result], folder: Path, left: int) -> None:
@@ -63,7 +68,7 @@ def _matrix(results: Sequence[Result]) -> dict[Column, dict[str, list[Result]]]:
 
 def _place(column: Column) -> tuple[bool, str, str, int]:
     which, provider, action = column
-    return which not in ("fence_cloud", "floating-ip"), provider, which, ACTIONS.index(action)
+    return which not in OURS, provider, which, ACTIONS.index(action)
 
 
 def _worst(results: Sequence[Result]) -> str:
@@ -99,8 +104,17 @@ def _markdown(results: Sequence[Result], matrix: Mapping[Column, Mapping[str, Se
                 lines.append(f"| {trouble} | {' | '.join(fields)} |")
     lines += ["", "## What was wrong", ""]
     bad = [result for result in results if result.bad or result.verdict == Verdict.MISLED.value]
-    lines += [f"- `{r.cell.key}`: {r.code}, {r.lie or ', '.join(r.complaints)}: {r.said}" for r in bad] or ["Nothing."]
+    lines += list(_wrong(bad)) or ["Nothing."]
     return "\n".join(lines) + "\n"
+
+
+def _wrong(bad: Sequence[Result]) -> Iterator[str]:
+    for name, own in _by_agent(bad).items():
+        for result in own if name.startswith("ours") else own[:MOST_OF_OTHERS]:
+            what = result.lie or ", ".join(result.complaints)
+            yield f"- `{result.cell.key}`: {result.code}, {what}: {result.said}"
+        if not name.startswith("ours") and len(own) > MOST_OF_OTHERS:
+            yield f"- {name}: {len(own) - MOST_OF_OTHERS} more"
 
 
 def _by_agent(results: Sequence[Result]) -> dict[str, list[Result]]:
@@ -117,16 +131,21 @@ def _field(results: Sequence[Result]) -> str:
 
 
 def _svg(matrix: Mapping[Column, Mapping[str, Sequence[Result]]]) -> str:
-    width, height = LEFT + BOX * len(matrix) + 20, TOP + BOX * len(TROUBLES) + 40 + LEGEND * len(ORDER)
+    places, right = _columns(matrix)
+    width, height = right + 60, TOP + BOX * len(TROUBLES) + 40 + LEGEND * len(ORDER)
     size = f'width="{width}" height="{height}" font-family="sans-serif" font-size="10"'
     parts = [f'<svg xmlns="http://www.w3.org/2000/svg" {size}>', '<rect width="100%" height="100%" fill="white"/>']
     for number, trouble in enumerate(TROUBLES):
         y = TOP + number * BOX
         parts.append(f'<text x="{LEFT - 6}" y="{y + 11}" text-anchor="end">{escape(trouble)}</text>')
-    for place, (column, found) in enumerate(matrix.items()):
-        x = LEFT + place * BOX
-        name = escape(" ".join((column[0], column[1], column[2])) if column[0] != column[1] else column[2])
-        parts.append(f'<text transform="translate({x + 11},{TOP - 5}) rotate(-60)">{name}</text>')
+    named = ""
+    for column, found in matrix.items():
+        x = places[column]
+        name = column[0] if column[0] == column[1] or column[0] not in OURS else f"{column[0]} {column[1]}"
+        if name != named:
+            parts.append(f'<text x="{x}" y="14" font-weight="bold">{escape(name)}</text>')
+            named = name
+        parts.append(f'<text transform="translate({x + 11},{TOP - 5}) rotate(-60)">{escape(column[2])}</text>')
         for number, trouble in enumerate(TROUBLES):
             if trouble in found:
                 colour = COLOURS[_worst(found[trouble])]
@@ -137,3 +156,16 @@ def _svg(matrix: Mapping[Column, Mapping[str, Sequence[Result]]]) -> str:
         parts.append(f'<rect x="{LEFT}" y="{y}" width="{BOX - 1}" height="{BOX - 1}" fill="{COLOURS[word]}"/>')
         parts.append(f'<text x="{LEFT + BOX + 6}" y="{y + 11}">{escape(MEANINGS[word])}</text>')
     return "\n".join([*parts, "</svg>\n"])
+
+
+def _columns(matrix: Iterable[Column]) -> tuple[dict[Column, int], int]:
+    """Return where each column begins, with a gap before every agent and cloud, and where the last one ends."""
+    places: dict[Column, int] = {}
+    x, before = LEFT, ("", "")
+    for column in matrix:
+        if places and column[:2] != before:
+            x += GAP
+        before = column[:2]
+        places[column] = x
+        x += BOX
+    return places, x

@@ -102,8 +102,11 @@ def attachments(instance: object) -> tuple[Attachment, ...]:
     """Return the VNIs of an instance's document, the primary one first.
 
     :raises LocalConfigurationError: it has none, but child network interfaces.
+    :raises Unavailable: it is said to have neither, which no instance is.
     """
     found = web.field(instance, "network_attachments", list)
+    if not found and not web.field(instance, "network_interfaces", list):
+        raise Unavailable(f"the answer about {web.field(instance, 'name', str)} names no interface", advice=ENDPOINT)
     if not found:
         raise LocalConfigurationError(
             f"{web.field(instance, 'name', str)} has no virtual network interface, but child network interfaces, which "
