@@ -6,7 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
 RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check faults faults-long chaos bench mutants sbom docs reference man dist deb rpm format clean
+.PHONY: help demo test check faults faults-long chaos bench failover mutants sbom docs reference man dist deb rpm format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
@@ -15,7 +15,8 @@ help:
 	@echo "make faults  every fault against every action and agent, ours and others (20 minutes, goes on where it stopped)"
 	@echo "make faults-long  the fault tests with far more examples, kills and timeouts of ten minutes (three hours at most)"
 	@echo "make chaos   troubles at random on clusters of two and three nodes, on every cloud (two hours, as root)"
-	@echo "make bench   ours, Debian's agents and the floor side by side (as root; unfinished); writes docs/benchmark.md"
+	@echo "make bench   ours, Debian's agents and the floor side by side (ten minutes, as root); writes docs/benchmark.md"
+	@echo "make failover  where the seconds of a failover go, ours and theirs (20 minutes, as root); writes docs/tuning.md"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
 	@echo "make docs    the documentation's site, in site/; make reference: the agents' references anew; make man: man pages"
 	@echo "make dist    wheels of everything, in dist/; make deb, make rpm: packages of every cloud"
@@ -48,6 +49,9 @@ chaos: packages-test $(VENV)/.test
 
 bench: packages-test $(VENV)/.test $(VENV)/awscli/.done
 	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python bench/run.py $(BENCH_ARGS)
+
+failover: packages-test $(VENV)/.test $(VENV)/awscli/.done
+	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python bench/failover.py $(FAILOVER_ARGS)
 
 mutants: $(VENV)/.test
 	$(BIN)/python tests/mutation/run_mutants.py

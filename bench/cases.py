@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from cloudha.testing.emulator import FaultServer
+from clouds import Simulated, monitors
 from measure import Command
 from stage import AWSVIP, FENCE_AWS, Agents, Stage, interpreter, paper
 
-__all__ = ["Case", "growing", "papers", "working"]
+__all__ = ["Case", "growing", "others", "papers", "working"]
 
-# moto takes minutes to make ten times as many.
-FLEETS = (10, 100)
+# moto takes minutes to make ten times as many; the simulated cloud does not.
+FLEETS = (10, 100, 1000)
+SIMULATED_FLEETS = (10, 1000, 10_000)
 
 
 def _nothing() -> None:
@@ -28,7 +31,7 @@ class Case:
     note: str = ""
     before: Callable[[], object] = _nothing
     after: Callable[[], object] = _nothing
-    stage: Stage | None = None
+    servers: Sequence[FaultServer] = ()
     share: float = 1.0
 
 
@@ -61,7 +64,13 @@ def working(root: Path, command_line: str | None) -> Iterator[Case]:
     for action, share in (("status", 1.0), ("monitor", 1.0), ("off", 0.4)):
         ours, theirs = stage.fence(action)
         yield Case(
-            f"fence: {action}", {"cloudha": ours, "fence_aws": theirs}, "", stage.running, _nothing, stage, share
+            f"fence: {action}",
+            {"cloudha": ours, "fence_aws": theirs},
+            "",
+            stage.running,
+            _nothing,
+            stage.servers,
+            share,
         )
     if command_line:
         stage.bound()
@@ -70,12 +79,23 @@ def working(root: Path, command_line: str | None) -> Iterator[Case]:
             "address: monitor",
             {"cloudha": ours, "awsvip": theirs, "floor": stage.floor_of_monitor()},
             "bound here, depth 0; the floor is a script that sends the same requests and looks at nothing",
-            stage=stage,
+            servers=stage.servers,
         )
         for action, before in (("start", stage.free), ("stop", stage.bound)):
             ours, theirs = stage.address(action, command_line)
-            yield Case(f"address: {action}", {"cloudha": ours, "awsvip": theirs}, "", before, _nothing, stage, 0.6)
+            yield Case(
+                f"address: {action}", {"cloudha": ours, "awsvip": theirs}, "", before, _nothing, stage.servers, 0.6
+            )
     stage.close()
+
+
+def others(root: Path) -> Iterator[Case]:
+    """The address's monitor in the other clouds."""
+    for name, contestants, server in monitors(root):
+        note = (
+            f"{name}: the floor is a script of the standard library that sends what the action needs, logged in before"
+        )
+        yield Case(f"address: monitor, {name}", contestants, note, servers=[server])
 
 
 def growing(root: Path) -> Iterator[Case]:
@@ -85,5 +105,12 @@ def growing(root: Path) -> Iterator[Case]:
         for action in ("status", "list"):
             ours, theirs = stage.fence(action)
             both = {"cloudha": ours, "fence_aws": theirs}
-            yield Case(f"fence: {action}, {machines:,} machines", both, stage=stage, share=0.2)
+            yield Case(f"fence: {action}, {machines:,} machines", both, servers=stage.servers, share=0.2)
         stage.close()
+    for machines in SIMULATED_FLEETS:
+        cloud = Simulated(Agents(root), machines)
+        actions = {"fence: status": cloud.fence("status"), "address: monitor": cloud.monitor(deep=True)}
+        for name, ours in (*actions.items(), ("fence: list", cloud.fence("list"))):
+            title = f"{name}, {machines:,} machines, simulated cloud"
+            yield Case(title, {"cloudha": ours}, servers=[cloud.server], share=0.3)
+        cloud.close()

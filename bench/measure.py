@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ __all__ = ["Command", "Cost", "processes", "run"]
 
 # Nothing that is measured takes longer, unless it hangs.
 KILL_SECONDS = 120
+LAUNCH = Path(__file__).with_name("launch.py")
 # Calls that make a process or replace one. A thread is a clone too, with a flag of its own.
 CALLS = "fork,vfork,clone,clone3"
 
@@ -31,11 +33,15 @@ class Command:
 
 @dataclass(frozen=True)
 class Cost:
-    """``wall`` and ``cpu`` in milliseconds, ``memory`` (the largest process's resident set) in MiB."""
+    """``wall`` and ``cpu`` in milliseconds, ``memory`` (the largest process's resident set) in MiB.
+
+    ``traffic``: KiB over the loopback interface, headers of all layers included, both ways.
+    """
 
     wall: float
     cpu: float
     memory: float
+    traffic: float
 
 
 def run(command: Command) -> Cost:
@@ -43,21 +49,37 @@ def run(command: Command) -> Cost:
 
     :raises RuntimeError: it did not end with the code that it should; what was measured then is not the work.
     """
-    with tempfile.TemporaryFile() as given, tempfile.TemporaryFile() as said:
-        given.write(command.text.encode())
-        given.seek(0)
-        began = time.perf_counter()
-        process = subprocess.Popen(
-            command.argv, env=dict(command.environment), stdin=given, stdout=subprocess.DEVNULL, stderr=said
+    reading, writing = os.pipe()
+    launch = (sys.executable, "-I", "-S", str(LAUNCH), str(writing), *command.argv)
+    before = _loopback()
+    try:
+        done = subprocess.run(
+            launch,
+            env=dict(command.environment),
+            input=command.text.encode(),
+            capture_output=True,
+            pass_fds=[writing],
+            timeout=KILL_SECONDS,
+            check=True,
         )
-        _, status, used = os.wait4(process.pid, 0)
-        wall = time.perf_counter() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        if process.returncode != command.exits:
-            said.seek(0)
-            words = said.read().decode(errors="replace")[-500:]
-            raise RuntimeError(f"{' '.join(command.argv)} ended with {process.returncode}: {words}")
-    return Cost(wall * 1000, (used.ru_utime + used.ru_stime) * 1000, used.ru_maxrss / 1024)
+    finally:
+        os.close(writing)
+        with open(reading, "rb") as pipe:
+            reported = pipe.read()
+    code, wall, cpu, memory = json.loads(reported)
+    if code != command.exits:
+        words = done.stderr.decode(errors="replace")[-500:]
+        raise RuntimeError(f"{' '.join(command.argv)} ended with {code}: {words}")
+    return Cost(wall * 1000, cpu * 1000, memory / 1024, (_loopback() - before) / 1024)
+
+
+def _loopback() -> int:
+    """Return the bytes that this network namespace's loopback interface has carried."""
+    for line in Path("/proc/self/net/dev").read_text().splitlines():
+        name, _, figures = line.partition(":")
+        if name.strip() == "lo":
+            return int(figures.split()[0])
+    return 0
 
 
 def processes(command: Command) -> int | None:

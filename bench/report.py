@@ -30,8 +30,8 @@ def write(found: list[dict[str, Any]], folder: Path) -> None:
         "",
         "![wall time](benchmark.svg)",
         "",
-        "| what | who | wall | CPU | memory | processes | API requests | metadata requests |",
-        "|---|---|---|---|---|---|---|---|",
+        "| what | who | wall | CPU | memory | processes | API requests | metadata requests | traffic |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     for case in found:
         own = case["of"][OURS]
@@ -41,6 +41,7 @@ def write(found: list[dict[str, Any]], folder: Path) -> None:
                 _figure(record, own, kind, unit) for kind, unit in (("wall", "ms"), ("cpu", "ms"), ("memory", "MiB"))
             ]
             cells += [str(record["processes"] or "?"), str(asked["api"]), str(asked["metadata"])]
+            cells += [f"{_median(record, 'traffic'):.1f} KiB"]
             lines.append(f"| {case['case']} | {name} | {' | '.join(cells)} |")
     notes = [f"- {case['case']}: {case['note']}" for case in found if case["note"]]
     lines += ["", "In brackets: ours divided by theirs.", "", *notes, ""]

@@ -71,6 +71,11 @@ class Stage:
         self.folder = tempfile.TemporaryDirectory()
         (Path(self.folder.name) / "config").write_text(f"[default]\nregion={REGION}\n")
 
+    @property
+    def servers(self) -> tuple[FaultServer, FaultServer]:
+        """What the agents ask: the API, and the metadata service at the address that is built into theirs."""
+        return self.aws.server, self.metadata
+
     def close(self) -> None:
         """End it."""
         self.aws.close()

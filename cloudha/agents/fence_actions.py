@@ -208,7 +208,8 @@ def _start(call: Call, targets: list[Node], *, see_it_on: bool = True) -> None:
                 call.host,
                 targets,
                 interval=call.settings.seconds("stonith_status_sleep"),
-                wait=call.settings.seconds("power_wait"),
+                # power_wait is for what reads the power afterwards; here nobody does.
+                wait=call.settings.seconds("power_wait") if see_it_on else 0.0,
                 see_it_on=see_it_on,
             )
         except CloudhaError:
