@@ -6,7 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
 RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check faults faults-long chaos bench failover mutants sbom docs reference man dist deb rpm format clean
+.PHONY: help demo test check faults faults-long chaos bench failover scale mutants sbom docs reference man dist deb rpm format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
@@ -17,6 +17,7 @@ help:
 	@echo "make chaos   troubles at random on clusters of two and three nodes, on every cloud (two hours, as root)"
 	@echo "make bench   ours, Debian's agents and the floor side by side (ten minutes, as root); writes docs/benchmark.md"
 	@echo "make failover  where the seconds of a failover go, ours and theirs (20 minutes, as root); writes docs/tuning.md"
+	@echo "make scale   how many clusters an account's API budget carries, ours and theirs (45 minutes, as root)"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
 	@echo "make docs    the documentation's site, in site/; make reference: the agents' references anew; make man: man pages"
 	@echo "make dist    wheels of everything, in dist/; make deb, make rpm: packages of every cloud"
@@ -52,6 +53,9 @@ bench: packages-test $(VENV)/.test $(VENV)/awscli/.done
 
 failover: packages-test $(VENV)/.test $(VENV)/awscli/.done
 	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python bench/failover.py $(FAILOVER_ARGS)
+
+scale: packages-test $(VENV)/.test $(VENV)/awscli/.done
+	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python bench/scale.py $(SCALE_ARGS)
 
 mutants: $(VENV)/.test
 	$(BIN)/python tests/mutation/run_mutants.py

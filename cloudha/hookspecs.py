@@ -232,12 +232,14 @@ class ProviderHooks:
         raise AssertionError("a hookspec is never called")
 
     @hookspec(firstresult=True)
-    def check_access(self, context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
+    def check_access(self, context: Context, purpose: Purpose, kind: Kind, recurring: bool) -> AccessReport:  # noqa: FBT001 - passed by name, always
         """Find out whether these credentials may do what the purpose needs (``kind`` counts for addresses only).
 
         Make at least one authenticated request that fails when the API is unreachable or refuses us: the fence
         agent's monitor is this call. Use the vendor's dry run where one exists; ``CANNOT_TELL`` where none does.
-        The cost must not grow with the account.
+        The cost must not grow with the account. ``recurring``: asked every minute, by every cluster of an account;
+        leave out what takes from a small budget of the API that fencing itself needs. A hook that costs little leaves
+        the parameter away, as here.
 
         ::
 

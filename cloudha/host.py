@@ -143,16 +143,25 @@ class Host:
         """Ask for the unbinding; see the hook."""
         return self._call("unbind_ip", Accepted, target=str(change.ip), change=change)
 
-    def check_access(self, purpose: Purpose, kind: Kind = Kind.PRIVATE, patience: float | None = None) -> AccessReport:
+    def check_access(
+        self,
+        purpose: Purpose,
+        kind: Kind = Kind.PRIVATE,
+        patience: float | None = None,
+        *,
+        recurring: bool = False,
+    ) -> AccessReport:
         """The permissions; see the hook."""
-        return self._call("check_access", AccessReport, patience=patience, purpose=purpose, kind=kind)
+        return self._call(
+            "check_access", AccessReport, patience=patience, purpose=purpose, kind=kind, recurring=recurring
+        )
 
-    def need_access(self, purpose: Purpose, kind: Kind = Kind.PRIVATE) -> None:
+    def need_access(self, purpose: Purpose, kind: Kind = Kind.PRIVATE, *, recurring: bool = False) -> None:
         """Return when no permission is known to be missing.
 
         :raises AccessDenied: some are; names them.
         """
-        report = self.check_access(purpose, kind)
+        report = self.check_access(purpose, kind, recurring=recurring)
         missing = [permission for permission in report.permissions if permission.granted is Verdict.NO]
         if missing:
             names = ", ".join(p.name + (f" ({p.detail})" if p.detail else "") for p in missing)

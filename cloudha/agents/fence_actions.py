@@ -31,6 +31,8 @@ __all__ = ["ACTIONS", "Call", "prepare"]
 # A reboot has done its work when off is confirmed; starting the machine again gets what is left, and at least this,
 # which still fits between the default power_timeout (50 s) and Pacemaker's default stonith-timeout (60 s).
 ON_LEAST_SECONDS = 4.0
+# Nor more than this: until the fencing's answer nothing starts elsewhere, whatever keeps the machine from starting.
+ON_MOST_SECONDS = 10.0
 # With disable_timeout, Pacemaker's own kill is the end; this only bounds a forgotten process.
 NO_TIMEOUT_SECONDS = 3600.0
 # validate-all runs while somebody types; a cloud that is away is a remark there, not an error.
@@ -232,7 +234,7 @@ def _reboot(call: Call) -> int:
         interval=call.settings.seconds("stonith_status_sleep"),
         wait=call.settings.seconds("power_wait"),
     )
-    call.host.go_on(Deadline(max(call.host.deadline.remaining, ON_LEAST_SECONDS)))
+    call.host.go_on(Deadline(max(min(call.host.deadline.remaining, ON_MOST_SECONDS), ON_LEAST_SECONDS)))
     try:
         # The audit line begins with what the machine is now.
         _start(call, [node.replace(state=PowerState.OFF) for node in targets], see_it_on=False)
@@ -256,7 +258,7 @@ def _status(call: Call) -> int:
 
 def _monitor(call: Call) -> int:
     call.host.require("check_access", "list_nodes", "power_state", "power_off", "power_on")
-    call.host.need_access(Purpose.FENCING)
+    call.host.need_access(Purpose.FENCING, recurring=True)
     return FenceExit.OK
 
 

@@ -181,7 +181,7 @@ class Hooks:
 
     def check_access(self, purpose: Purpose, kind: Kind = Kind.PRIVATE) -> AccessReport:
         """Call the hook."""
-        answer = self.ask("check_access", purpose=purpose, kind=kind)
+        answer = self.ask("check_access", purpose=purpose, kind=kind, recurring=False)
         assert isinstance(answer, AccessReport)  # noqa: S101 - ask has checked it
         return answer
 

@@ -28,7 +28,7 @@ def ctx(aws: AwsEmulator, context: New) -> Context:
 
 
 def granted(context: Context, purpose: Purpose, kind: Kind) -> dict[str, Verdict]:
-    return {p.name: p.granted for p in provider.check_access(context, purpose, kind).permissions}
+    return {p.name: p.granted for p in provider.check_access(context, purpose, kind, recurring=False).permissions}
 
 
 @pytest.mark.parametrize(("purpose", "kind"), WANTED)
@@ -69,7 +69,7 @@ def test_a_missing_one_is_found(aws: AwsEmulator, ctx: Context, purpose: Purpose
 def test_nothing_is_changed(aws: AwsEmulator, ctx: Context, purpose: Purpose, kind: Kind) -> None:
     reads = aws.service.ec2.reads
     before = [reads.truth(name) for name in ("DescribeInstances", "DescribeRouteTables", "DescribeNetworkInterfaces")]
-    provider.check_access(ctx, purpose, kind)
+    provider.check_access(ctx, purpose, kind, recurring=False)
     assert before == [
         reads.truth(name) for name in ("DescribeInstances", "DescribeRouteTables", "DescribeNetworkInterfaces")
     ]
@@ -81,11 +81,29 @@ def test_an_api_that_is_away_or_refuses_us_is_an_error(
 ) -> None:
     number = aws.fault(Fault("ec2.*", Effect.ERROR))
     with pytest.raises(Unavailable):
-        provider.check_access(ctx, purpose, kind)
+        provider.check_access(ctx, purpose, kind, recurring=False)
     aws.server.faults.remove(number)
     aws.account.behaviour.expired = True
     with pytest.raises(AccessDenied):
-        provider.check_access(ctx, purpose, kind)
+        provider.check_access(ctx, purpose, kind, recurring=False)
+
+
+def test_a_monitor_takes_no_start_from_the_account(aws: AwsEmulator, ctx: Context) -> None:
+    # EC2 gives all clusters of an account 2 of them a second, in which their reboots must find room.
+    aws.server.journal.clear()
+    provider.check_access(ctx, Purpose.FENCING, Kind.PRIVATE, recurring=True)
+    asked = [name for name in aws.server.journal.operations() if not name.startswith("metadata.")]
+    assert asked == ["ec2.DescribeInstances", "ec2.StopInstances"]
+
+
+def test_a_dry_run_for_which_there_is_no_room_says_nothing(aws: AwsEmulator, ctx: Context) -> None:
+    aws.fault(Fault("ec2.StopInstances", Effect.THROTTLE))
+    found = granted(ctx, Purpose.FENCING, Kind.PRIVATE)
+    assert found["ec2:StopInstances"] is Verdict.CANNOT_TELL
+    assert found["ec2:StartInstances"] is Verdict.YES
+    aws.fault(Fault("ec2.DescribeInstances", Effect.THROTTLE))
+    with pytest.raises(Unavailable):
+        granted(ctx, Purpose.FENCING, Kind.PRIVATE)
 
 
 def test_without_a_metadata_service_it_cannot_be_told(aws: AwsEmulator, ctx: Context) -> None:
@@ -96,7 +114,9 @@ def test_without_a_metadata_service_it_cannot_be_told(aws: AwsEmulator, ctx: Con
 
 
 def test_as_whom(ctx: Context, context: New) -> None:
-    identity = provider.check_access(ctx, Purpose.FENCING, Kind.PRIVATE).identity
+    identity = provider.check_access(ctx, Purpose.FENCING, Kind.PRIVATE, recurring=False).identity
     assert identity.startswith("AKIA")
     role = "arn:aws:iam::100000000001:role/fencing"
-    assert provider.check_access(context(role_arn=role), Purpose.FENCING, Kind.PRIVATE).identity == role
+    assert (
+        provider.check_access(context(role_arn=role), Purpose.FENCING, Kind.PRIVATE, recurring=False).identity == role
+    )

@@ -18,7 +18,7 @@ from cloudha.provider import (
 )
 from cloudha_plugin_aws import metadata, route_addresses
 from cloudha_plugin_aws.client import call, identity, permission_of
-from cloudha_plugin_aws.errors import DRY_RUN
+from cloudha_plugin_aws.errors import DRY_RUN, THROTTLING
 from cloudha_plugin_aws.machines import parse_filters
 
 __all__ = ["report"]
@@ -31,14 +31,17 @@ NO_DRY_RUN = "EC2 has no dry run for it"
 NOT_HERE = "only tried on a machine of the cluster"
 
 
-def report(context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
+def report(context: Context, purpose: Purpose, kind: Kind, *, recurring: bool = False) -> AccessReport:
     """Return the permissions; at least one of them is asked for without a dry run.
+
+    :param recurring: leave out the dry run of StartInstances. A region gives an account 2 of these a second: the
+        monitors of some hundred clusters would take them all.
 
     :raises CloudhaError: EC2 is away, or refuses the credentials altogether.
     """
     myself = _myself(context)
     if purpose is Purpose.FENCING:
-        found = _fencing(context, myself)
+        found = _fencing(context, myself, recurring=recurring)
     elif kind is Kind.PUBLIC:
         found = _public(context, myself)
     elif kind is Kind.ROUTE:
@@ -48,13 +51,13 @@ def report(context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
     return AccessReport(tuple(found), identity=identity(context))
 
 
-def _fencing(context: Context, myself: str) -> list[Permission]:
+def _fencing(context: Context, myself: str, *, recurring: bool) -> list[Permission]:
     filters = parse_filters(context.settings.text("filter"))
     asked = {"Filters": filters} if filters else {}
+    methods = ("stop_instances",) if recurring else ("stop_instances", "start_instances")
     return [
         _real(context, "describe_instances", MaxResults=FEWEST, **asked),
-        _on_myself(context, "stop_instances", myself, InstanceIds=[myself]),
-        _on_myself(context, "start_instances", myself, InstanceIds=[myself]),
+        *(_on_myself(context, method, myself, InstanceIds=[myself]) for method in methods),
     ]
 
 
@@ -125,6 +128,9 @@ def _dry(context: Context, method: str, **parameters: object) -> Permission:
     except CloudhaError as error:
         if DRY_RUN in error.cause:
             return Permission(name, Verdict.YES)
+        # EC2 has just answered a real request. Operations have budgets of their own, which others may have used.
+        if isinstance(error, Unavailable) and error.cause.startswith(tuple(THROTTLING)):
+            return _cannot_tell(name, error)
         # One call of these is enough to know that EC2 is away; a permission is not the matter then.
         if isinstance(error, Unavailable):
             raise

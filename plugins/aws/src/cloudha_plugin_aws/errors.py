@@ -22,7 +22,7 @@ from cloudha.provider import (
     UnsupportedError,
 )
 
-__all__ = ["DRY_RUN", "sdk_missing", "translated"]
+__all__ = ["DRY_RUN", "THROTTLING", "sdk_missing", "translated"]
 
 # The answer of a dry run that would have succeeded.
 DRY_RUN = "DryRunOperation"

@@ -106,11 +106,11 @@ def unbind_ip(context: Context, change: AddressChange) -> Accepted:
 
 
 @hookimpl
-def check_access(context: Context, purpose: Purpose, kind: Kind) -> AccessReport:
+def check_access(context: Context, purpose: Purpose, kind: Kind, recurring: bool) -> AccessReport:  # noqa: FBT001 - the host passes it by name
     """Try the permissions."""
     from cloudha_plugin_aws.access import report
 
-    return report(context, purpose, kind)
+    return report(context, purpose, kind, recurring=recurring)
 
 
 def _module(kind: Kind, version: int = 4) -> ModuleType:
