@@ -14,7 +14,7 @@ import pytest
 
 from cloudha.testing.emulator.client import Client, eventually
 from cloudha.testing.emulator.memory_world import MemoryWorld
-from cloudha_plugin_aws.emulator import ACCESS_KEY, SECRET_KEY, AwsEmulator
+from cloudha_plugin_aws.emulator import ACCESS_KEY, SECRET_KEY, AwsEmulator, make
 
 SCALARS: dict[str, Callable[[str], object]] = {
     "boolean": {"true": True, "false": False}.__getitem__,
@@ -192,6 +192,14 @@ def test_filters(aws: AwsEmulator, ec2: Any, name: str, value: str, names: str) 
         aws.service.ec2.addresses.associate(aws.account.backend.addresses[0], interface, "10.0.1.100", move=False)
     found = ec2.describe_instances(Filters=[{"Name": name, "Values": [value]}])["Reservations"]
     assert [tag["Value"] for r in found for i in r["Instances"] for tag in i["Tags"]] == names.split()
+
+
+def test_a_large_account_is_listed_whole() -> None:
+    emulator = make(MemoryWorld([f"n{n}=10.0.1.{n + 10}" for n in range(1, 103)]), "127.0.0.1", 0).start()
+    try:
+        assert len(emulator.service.ec2.reads.truth("DescribeInstances")["Reservations"]) == 102
+    finally:
+        emulator.close()
 
 
 def test_stale_reads(aws: AwsEmulator, ec2: Any) -> None:

@@ -290,6 +290,16 @@ def test_every_table_is_changed_and_other_routes_stay(azure: AzureEmulator, cont
     assert [t["properties"]["routes"] for t in azure.account.tables.values()] == [[route] for route in before]
 
 
+def test_a_public_address_out_of_sight_is_not_unbound(azure: AzureEmulator, context: Contexts) -> None:
+    # It is listed whether an interface has it or not: one that is not may be another resource group's, and in use.
+    unknown = ipaddress.ip_address("203.0.113.77")
+    for call in (public_addresses.bind, public_addresses.unbind):
+        with pytest.raises(NotFound, match="no public address"):
+            call(context(), change(azure, "n1", Kind.PUBLIC, ip=unknown))
+    with pytest.raises(NotFound, match="no public address"):
+        public_addresses.bindings(context(), AddressQuery(Kind.PUBLIC, unknown))
+
+
 def test_a_public_address_that_would_be_lost_is_refused(azure: AzureEmulator, context: Contexts) -> None:
     azure.account.public_ips["pip-0"]["properties"]["publicIPAllocationMethod"] = "Dynamic"
     with pytest.raises(ConfigurationError, match="dynamic"):

@@ -166,6 +166,13 @@ def test_a_monitor_of_the_holder_costs_one_request(oci: OciEmulator, context: Co
     assert asked(oci) == ["private_ips.list"]
 
 
+def test_a_vnic_without_its_own_address_is_no_answer(oci: OciEmulator, context: Contexts, node: Nodes) -> None:
+    oci.account.give(Kind.PRIVATE, VIP, node("n1").id)
+    oci.server.faults.add(Fault("private_ips.list", Effect.EMPTY))
+    with pytest.raises(Unavailable, match="lacks its primary one"):
+        private_addresses.bindings(context(), AddressQuery(Kind.PRIVATE, VIP))
+
+
 def test_nobody_is_asked_for_local_evidence(oci: OciEmulator, context: Contexts, node: Nodes) -> None:
     oci.account.give(Kind.PRIVATE, VIP, node("n1").id)
     assert evidence.evidence(context(), query(node("n1"))).verdict is Verdict.CANNOT_TELL

@@ -56,20 +56,22 @@ class PublicIp(NamedTuple):
 
 
 def bindings(context: Context, query: AddressQuery) -> BindingPage:
-    """Return who has the address: one request for the list, one for the interface."""
+    """Return who has the address: one request for the list, one for the interface.
+
+    :raises NotFound: there is no such public address in sight; that is no answer to who has it.
+    """
     if query.ip is None:
         found, following = _page(context, query.page)
     else:
         pending = under_way(context, str(query.ip))
         if pending is not None:
             return BindingPage((Binding(query.ip, pending.node_id, "being changed"),))
-        item = _find(context, query.ip)
-        found, following = ([item] if item else []), None
+        found, following = [_there(context, query.ip)], None
     machines: dict[str, Nic] = {}
     for item in found:
         if item.holder and item.holder not in machines:
             machines[item.holder] = fetch(context, item.holder)
-    if query.ip is not None and found:
+    if query.ip is not None:
         return _judged(context, query, found[0], machines.get(found[0].holder))
     return BindingPage(
         tuple(Binding(i.ip, machines[i.holder].machine if i.holder else None, i.holder or i.id) for i in found),
@@ -111,9 +113,12 @@ def bind(context: Context, change: AddressChange) -> Accepted:
 
 
 def unbind(context: Context, change: AddressChange) -> Accepted:
-    """End the mapping, if an interface of that machine has it."""
-    item = _find(context, change.ip)
-    if item is None or not item.holder:
+    """End the mapping, if an interface of that machine has it.
+
+    :raises NotFound: there is no such public address in sight.
+    """
+    item = _there(context, change.ip)
+    if not item.holder:
         return Accepted(detail="not bound there", sent=False)
     holder = fetch(context, item.holder)
     if holder.machine != canonical(change.node_id):
@@ -159,10 +164,15 @@ def _wanted(context: Context, nic: Nic, item: PublicIp) -> Configuration:
     return found
 
 
-def _known(context: Context, ip: IPAddress) -> PublicIp:
+def _there(context: Context, ip: IPAddress) -> PublicIp:
     found = _find(context, ip)
     if found is None:
         raise NotFound(f"no public address {ip} here", advice="create it (Standard, static), or check resource_group=")
+    return found
+
+
+def _known(context: Context, ip: IPAddress) -> PublicIp:
+    found = _there(context, ip)
     if found.elsewhere:
         raise ConfigurationError(f"{ip} belongs to {found.elsewhere}, no interface", advice="use another address")
     if not found.static:

@@ -145,6 +145,9 @@ def _listed(context: Context, names: Family, subnet: str, **narrowed: str) -> li
 def _listed_on(context: Context, vnic: str, ip: IPAddress) -> list[Held]:
     """Return the objects with that address on one VNIC; others may be on their way out, and are not looked at."""
     documents = pages(context, NETWORK, _family(ip).list, vnic_id=vnic)
+    if ip.version == 4 and not any(web.field(item, "isPrimary", bool) for item in documents):
+        # No VNIC is without: then the list is not what it should be, and says nothing of other addresses either.
+        raise Unavailable(f"the list of private IPs of {vnic} lacks its primary one", advice=ENDPOINT)
     return [
         _held(item) for item in documents if web.address(item, "ipAddress") == ip and item.get("lifecycleState") != GONE
     ]

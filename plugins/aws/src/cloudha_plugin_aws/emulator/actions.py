@@ -39,7 +39,10 @@ class Ec2:
             return self._dispatched(_Actions(self), headers, body)
 
     def _ask_moto(self, operation: str) -> Document:
-        status, body = self._dispatched(_Plain(self.account), {}, f"Action={operation}&Version={VERSION}".encode())
+        # Without a number of its own, moto answers the first hundred instances and a token.
+        more = "&MaxResults=100000" if operation == "DescribeInstances" else ""
+        text = f"Action={operation}&Version={VERSION}{more}"
+        status, body = self._dispatched(_Plain(self.account), {}, text.encode())
         response = {"status_code": status, "headers": {}, "body": body.encode()}
         shape = MODEL.operation_model(operation).output_shape
         if shape is None:
