@@ -9,7 +9,7 @@ from pathlib import Path
 from cloudha.testing.emulator import FaultServer
 from clouds import Simulated, monitors
 from measure import Command
-from stage import AWSVIP, FENCE_AWS, Agents, Stage, interpreter, paper
+from stage import AWSVIP, FENCE_AWS, FENCE_AZURE, FENCE_IBM, Agents, Stage, interpreter, paper
 
 __all__ = ["Case", "growing", "others", "papers", "working"]
 
@@ -43,6 +43,8 @@ def papers(root: Path) -> Iterator[Case]:
         {
             "cloudha": paper(ours.fence, "-o", "metadata"),
             "fence_aws": paper(*FENCE_AWS, "-o", "metadata"),
+            "fence_azure_arm": paper(*FENCE_AZURE, "-o", "metadata"),
+            "fence_ibm_vpc": paper(*FENCE_IBM, "-o", "metadata"),
             "bare interpreter": interpreter(),
         },
         "every provider of this tree is installed",

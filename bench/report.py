@@ -44,6 +44,11 @@ def write(found: list[dict[str, Any]], folder: Path) -> None:
             cells += [f"{_median(record, 'traffic'):.1f} KiB"]
             lines.append(f"| {case['case']} | {name} | {' | '.join(cells)} |")
     notes = [f"- {case['case']}: {case['note']}" for case in found if case["note"]]
+    notes += [
+        "- fence_azure_arm and fence_ibm_vpc only print their metadata here: the one fails with current releases",
+        "  of Azure's SDK, the other has its cloud's address built in. ocivip wants the oci command line, which",
+        "  Debian does not have.",
+    ]
     lines += ["", "In brackets: ours divided by theirs.", "", *notes, ""]
     (folder / "benchmark.md").write_text("\n".join(lines))
     (folder / "benchmark.svg").write_text(_picture(found))
@@ -70,6 +75,8 @@ def _picture(found: list[dict[str, Any]]) -> str:
     rows: list[str] = []
     y = GAP
     for case in found:
+        if "machines" in case["case"]:  # the same again and again, as it should be: the table has them
+            continue
         longest = max(_median(record, "wall") for record in case["of"].values())
         y += TEXT + 2
         rows.append(f'<text x="4" y="{y - 2}" font-weight="bold">{case["case"]}</text>')
@@ -85,4 +92,5 @@ def _picture(found: list[dict[str, Any]]) -> str:
             y += BAR
         y += GAP
     head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{LEFT + WIDTH + 90}" height="{y}" '
-    return head + f'font-family="sans-serif" font-size="{TEXT}">\n' + "\n".join(rows) + "\n</svg>\n"
+    ground = '<rect width="100%" height="100%" fill="white"/>\n'
+    return head + f'font-family="sans-serif" font-size="{TEXT}">\n{ground}' + "\n".join(rows) + "\n</svg>\n"

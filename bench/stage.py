@@ -18,10 +18,13 @@ from cloudha.testing.emulator.memory_world import MemoryWorld
 from cloudha_plugin_aws.emulator import ACCESS_KEY, SECRET_KEY, Behaviour, make
 from measure import Command
 
-__all__ = ["AWSVIP", "FENCE_AWS", "Agents", "Stage", "floor", "interpreter", "paper"]
+__all__ = ["AWSVIP", "FENCE_AWS", "FENCE_AZURE", "FENCE_IBM", "Agents", "Stage", "floor", "interpreter", "paper"]
 
 FLOOR = Path(__file__).with_name("floor.py")
-FENCE_AWS = ("/usr/bin/python3", "-tt", "/usr/sbin/fence_aws")
+DEBIAN = ("/usr/bin/python3", "-tt")
+FENCE_AWS = (*DEBIAN, "/usr/sbin/fence_aws")
+FENCE_AZURE = (*DEBIAN, "/usr/sbin/fence_azure_arm")
+FENCE_IBM = (*DEBIAN, "/usr/sbin/fence_ibm_vpc")
 AWSVIP = "/usr/lib/ocf/resource.d/heartbeat/awsvip"
 METADATA_ADDRESS = "169.254.169.254"
 REGION = "eu-west-1"

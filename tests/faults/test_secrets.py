@@ -26,7 +26,7 @@ from cloudha.testing.conformance.hooks import secrets
 from private_node import private_node
 
 RUNS = 24
-TOKENS = "/run/cloudha/token."
+TOKENS = ("/run/cloudha/token.", "/run/cloudha/session.")
 SECONDS = 3.0
 # Where an action must come to its end.
 PATIENT_SECONDS = 25.0

@@ -92,8 +92,8 @@ def half_written(player: Player, cell: Cell) -> str:
     """Return what the action has left on this machine and should not have, "" for nothing."""
     folder = player.place.path("/run/cloudha")
     found = sorted(file.name for file in folder.iterdir()) if folder.is_dir() else []
-    # Some providers keep a token there, whole and under its own name; a half-written one begins with a dot.
-    found = [name for name in found if not name.startswith("token.")]
+    # Some providers keep a login there, whole and under its own name; a half-written one begins with a dot.
+    found = [name for name in found if not name.startswith(("token.", "session."))]
     wanted: list[str] = []
     if cell.kind:
         key = MarkKey(cell.provider, Kind(cell.kind), player.addresses(cell)[0])
