@@ -22,6 +22,7 @@ from cloudha.types import IPAddress
 __all__ = ["Cause", "Failover", "Moment", "failover"]
 
 MOVE_SECONDS = 90.0
+ANSWER_SECONDS = 10.0
 # How long the new holder must have answered before the story is told.
 SETTLED_SECONDS = 1.0
 
@@ -92,8 +93,14 @@ def failover(
 
 
 def _answering(state: LabState, address: IPAddress) -> str:
-    recent = evidence.answers(state, time.monotonic() - 2.0, address)
-    if not recent:
+    recent: list[evidence.Answer] = []
+
+    def answered() -> bool:
+        recent[:] = evidence.answers(state, time.monotonic() - 2.0, address)
+        return bool(recent)
+
+    # Just after it was set up, on a busy machine, the client's first question may still be on its way.
+    if not poll(answered, ANSWER_SECONDS, every=0.1):
         raise NotReady(f"nobody answers for {address}; is the cluster set up? see: cloudha lab status")
     return recent[-1].node
 
