@@ -19,7 +19,7 @@ help:
 	@echo "make failover  where the seconds of a failover go, ours and theirs (20 minutes, as root); writes docs/tuning.md"
 	@echo "make scale   how many clusters an account's API budget carries, ours and theirs (45 minutes, as root)"
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
-	@echo "make docs    the documentation's site, in site/; make reference: the agents' references anew; make man: man pages"
+	@echo "make docs    the documentation's site, in dist/site/; make reference: the agents' references anew; make man: man pages"
 	@echo "make dist    wheels of everything, in dist/; make deb, make rpm: packages of every cloud"
 	@echo "make sbom    the bill of materials of the demo, in results/sbom.json"
 	@echo "make clean   remove what make made"
@@ -86,7 +86,7 @@ $(VENV)/awscli/.done:
 	@scripts/make-venv $(VENV)/awscli awscli
 	@touch $@
 
-# The site that docs/ is (in site/): references current, spelling, no broken link.
+# The site that docs/ is (in dist/site/): references current, spelling, no broken link.
 docs: $(VENV)/.test $(VENV)/docs/.done
 	$(BIN)/python scripts/reference --check
 	$(VENV)/docs/bin/codespell README.md CHANGELOG.md CONTRIBUTING.md SECURITY.md docs plugins/*/README.md cloudha packaging
@@ -109,5 +109,5 @@ $(VENV)/docs/.done: requirements/docs.txt
 	@touch $@
 
 clean:
-	rm -rf dist site $(VENV) .mypy_cache .ruff_cache .pytest_cache
+	rm -rf dist $(VENV) .mypy_cache .ruff_cache .pytest_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
