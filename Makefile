@@ -11,7 +11,7 @@ RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard require
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
 	@echo "make test    the whole test-suite, the cluster's scenarios included (as root)"
-	@echo "make check   ruff and mypy"
+	@echo "make check   ruff, mypy, the documentation and its spelling"
 	@echo "make faults  every fault against every action and agent, ours and others (20 minutes, goes on where it stopped)"
 	@echo "make faults-long  the fault tests with far more examples, kills and timeouts of ten minutes (three hours at most)"
 	@echo "make chaos   troubles at random on clusters of two and three nodes, on every cloud (two hours, as root)"
@@ -30,7 +30,7 @@ demo: packages-demo $(VENV)/.demo
 test: packages-test $(VENV)/.test $(VENV)/awscli/.done check
 	PATH="$(CURDIR)/$(VENV)/awscli/bin:$$PATH" $(BIN)/python -m pytest -n 3 --dist loadfile $(PYTEST_ARGS)
 
-check: $(VENV)/.test
+check: $(VENV)/.test docs
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from cloudha.testing.emulator import FaultServer
 from clouds import Simulated, monitors
+from crowd import crowd
 from measure import Command
 from stage import AWSVIP, FENCE_AWS, FENCE_AZURE, FENCE_IBM, Agents, Stage, interpreter, paper
 
 __all__ = ["Case", "growing", "others", "papers", "working"]
 
-# moto takes minutes to make ten times as many; the simulated cloud does not.
-FLEETS = (10, 100, 1000)
+FLEETS = (10, 1000, 10_000)
 SIMULATED_FLEETS = (10, 1000, 10_000)
 
 
@@ -103,7 +103,8 @@ def others(root: Path) -> Iterator[Case]:
 def growing(root: Path) -> Iterator[Case]:
     """The same question in ever larger accounts."""
     for machines in FLEETS:
-        stage = Stage(Agents(root), machines)
+        stage = Stage(Agents(root))
+        crowd(stage, machines)
         for action in ("status", "list"):
             ours, theirs = stage.fence(action)
             both = {"cloudha": ours, "fence_aws": theirs}

@@ -32,7 +32,7 @@ from cloudha.lab import verbs
 from cloudha.lab.problems import LabError
 from cloudha.lab.reading import log_files
 from cloudha.lab.state import LabState
-from failover_clusters import CONTESTANTS, Contestant, Settings, set_up
+from failover_clusters import CONTESTANTS, USUAL, Contestant, Settings, set_up
 from failover_run import cut_power, settle
 from failover_story import Story, split, told
 from failover_tuning import measure_tuning
@@ -115,7 +115,7 @@ def compare(bench: Bench, contestant: Contestant, runs: int, *, resume: bool) ->
     kept = bench.runs("runs", contestant.key, fresh=not resume)
     if len(kept) >= runs or bench.over:
         return
-    with bench.lab(contestant, Settings()) as state:
+    with bench.lab(contestant, USUAL) as state:
         tries = 0
         while len(kept) < runs and tries < runs + 3 and not bench.over:
             tries += 1

@@ -19,7 +19,7 @@ from cloudha.lab.programs import PATH, poll
 from cloudha.lab.state import LabState
 from failover_clouds import endpoint, instances
 
-__all__ = ["CONTESTANTS", "Contestant", "Settings", "apply", "set_up", "totem"]
+__all__ = ["CONTESTANTS", "USUAL", "Contestant", "Settings", "apply", "set_up", "totem"]
 
 TREE = Path(__file__).resolve().parents[1]
 ADDRESS = str(verbs.ADDRESS)
@@ -65,6 +65,10 @@ class Settings:
     nodes: int = 2
 
 
+# What `pcs cluster setup` makes: corosync's own token (corosync.conf(5)); the lab's is shorter, to be quick.
+USUAL = Settings(token_ms=3000)
+
+
 def set_up(state: LabState, contestant: Contestant, settings: Settings) -> None:
     """Set the contestant's cluster up in a lab that is up, and wait until it runs.
 
@@ -77,6 +81,8 @@ def set_up(state: LabState, contestant: Contestant, settings: Settings) -> None:
     if not poll(lambda: _runs(state), SETTLE_SECONDS, every=0.2):
         seen = cluster.any_view(state)
         raise NotReady(f"the resources do not start: {'; '.join(seen.failed) if seen else 'no node answers'}")
+    if settings.token_ms != state.plan.token_ms or settings.consensus_ms:
+        _set_totem(state, settings)
 
 
 def _runs(state: LabState) -> bool:

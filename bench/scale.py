@@ -44,7 +44,7 @@ HOURS: dict[str, Rules] = {
     "fence_aws + awsvip, strict, three tries": Rules(lambda account: Upstream(account, 3)),
     "cloudha": Rules(Cloudha),
     "cloudha, level 10": Rules(lambda account: Cloudha(account, level=10)),
-    "cloudha, no dry runs": Rules(lambda account: Cloudha(account, dry_runs=())),
+    "cloudha, no dry run": Rules(lambda account: Cloudha(account, dry_runs=())),
 }
 LOSSES: dict[str, Rules] = {
     "fence_aws + awsvip, strict": Rules(Upstream),
@@ -55,7 +55,6 @@ LOSSES: dict[str, Rules] = {
         lambda account: Upstream(account, power_timeout=600), stonith_timeout=600.0
     ),
     "cloudha, strict, 600 s": Rules(lambda account: Cloudha(account, power_timeout=590.0), stonith_timeout=600.0),
-    "cloudha, no dry runs, 4 s for the start": Rules(lambda account: Cloudha(account, dry_runs=(), most_for_start=4.0)),
 }
 
 

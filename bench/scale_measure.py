@@ -52,6 +52,7 @@ CASES = (
     Case("monitor", "bound", ALL, level="10"),
     Case("monitor", "bound", ALL, retries="standard"),
     *(Case(action, "running", ALL) for action in ("fence monitor", "off")),
+    Case("fence monitor", "running", "ec2.StopInstances"),
     Case("start", "free", "ec2.AssignPrivateIpAddresses"),
     Case("stop", "bound", "ec2.UnassignPrivateIpAddresses"),
     Case("reboot", "running", "ec2.StopInstances"),

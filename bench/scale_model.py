@@ -5,7 +5,6 @@ Read from their sources and held to what they do when they are run (:func:`diffe
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -162,7 +161,7 @@ class Cloudha(Agent):
     """Ours on AWS: a refused question is asked again (whole hooks, full jitter) until the action's deadline.
 
     :param level: OCF_CHECK_LEVEL of the monitor.
-    :param dry_runs: what the fence device's monitor tries besides a listing.
+    :param dry_runs: what the fence device's monitor tries besides a listing; a refusal tells it nothing.
     :param most_for_start: the most seconds that a reboot spends on starting the machine again.
     """
 
@@ -174,8 +173,8 @@ class Cloudha(Agent):
         self,
         account: Account,
         level: int = 0,
-        dry_runs: tuple[str, ...] = (STOP, START),
-        most_for_start: float = math.inf,
+        dry_runs: tuple[str, ...] = (STOP,),
+        most_for_start: float = 10.0,
         power_timeout: float = 50.0,
     ) -> None:
         super().__init__(account)
@@ -226,8 +225,11 @@ class Cloudha(Agent):
     def fence_monitor(self) -> Steps[int]:
         """See the base."""
         yield STARTUP_SECONDS
-        answered = yield from self._hook((INSTANCES, *self.dry_runs), self.clock.now + self.query_timeout)
-        return OK if answered else FAILED
+        if not (yield from self._hook((INSTANCES,), self.clock.now + self.query_timeout)):
+            return FAILED
+        for bucket in self.dry_runs:
+            yield from self.account.ask(bucket)
+        return OK
 
     def reboot(self, machine: Machine) -> Steps[int]:
         """See the base."""

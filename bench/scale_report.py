@@ -61,9 +61,10 @@ def _in_short(hours: Results) -> str:
     return (
         f"`fence_aws` with `awsvip` restarts healthy services from N = {from_on(f'{THEIRS}, strict', 'recovered')} on "
         f"({from_on(f'{THEIRS}, lenient', 'recovered')} in the lenient reading).\nOurs: "
-        f"{from_on(OURS, 'recovered')}. But the monitor of a fence device fails sooner with ours, from "
-        f"N = {from_on(OURS, 'device_failed')} on,\nthan with `fence_aws` "
-        f"({from_on(f'{THEIRS}, strict', 'device_failed')})."
+        f"{from_on(OURS, 'recovered')}. The monitor of a fence device fails from N = "
+        f"{from_on(f'{THEIRS}, strict', 'device_failed')} on with `fence_aws`\n"
+        f"({from_on(f'{THEIRS}, lenient', 'device_failed')} in the lenient reading), with ours: "
+        f"{from_on(OURS, 'device_failed')}."
     )
 
 

@@ -24,8 +24,8 @@ many on do they suffer?
 """
 
 NAMES = """*Strict* and *lenient* are two readings of AWS's page, see below. *Level 10* is our monitor that always asks
-the API (`OCF_CHECK_LEVEL=10`). *Three tries* is what newer SDKs do; Debian's makes five. *No dry runs* and *4 s for the
-start* are ours with changes that it does not have; see [What limits ours](#what-limits-ours).
+the API (`OCF_CHECK_LEVEL=10`). *Three tries* is what newer SDKs do; Debian's makes five. *No dry run* is ours with a
+change that it does not have; see [What limits ours](#what-limits-ours).
 """
 
 LIMITS = """## What AWS publishes
@@ -39,7 +39,7 @@ for each account and region, every operation has a token bucket of its own. AWS 
 | DescribeInstances, unfiltered and unpaginated | 50 | 10 | `fence_aws` (monitor) |
 | DescribeNetworkInterfaces, with a filter | 100 | 20 | `floating-ip` |
 | StopInstances | 50 | 5 | both; `fence_cloud`'s monitor as a dry run |
-| StartInstances | 5 | 2 | both; `fence_cloud`'s monitor as a dry run |
+| StartInstances | 5 | 2 | both |
 | AssignPrivateIpAddresses, UnassignPrivateIpAddresses | 100 | 5 | both |
 
 Three things are not published. Whether a request that names a machine by its id, with no filter (awsvip's monitor;
@@ -97,19 +97,17 @@ fencing that runs out of time begins anew, and asks for its stop again.
 
 HELP = """## What limits ours
 
-The address needs no API to be monitored, so no number of clusters makes it fail over. The rest has limits. Two changes
-have followed from these figures, which are not in them yet: the fence device's monitor no longer tries StartInstances,
-and takes a throttled try of StopInstances for "cannot tell"; a reboot gives the start ten seconds at the most.
+The address needs no API to be monitored, so no number of clusters makes it fail over. The rest has limits.
 
-- **The fence device's monitor is the first to fail**, sooner than that of `fence_aws`: it tries its permissions with a
-  dry run of StopInstances and StartInstances, and AWS gives StartInstances 2 a second for the whole account. A failed
-  monitor restarts the fence device, and in the end leaves it stopped: no service moves, and a stopped device still
-  fences ("General Properties of Fencing Devices" in Red Hat's manual), but it is an alarm for nothing, and nobody
-  watches the device any more. A longer interval helps (`op monitor interval=600s` sends a tenth of the requests);
-  *no dry runs* in the tables is the same agent with the listing alone.
-- **A reboot goes on trying to start the machine** until its `power_timeout`, while StartInstances is refused; until
-  then the service waits, although "off" is confirmed. *4 s for the start* is the same agent with an end to
-  that.
+- **The fence device's monitor** lists machines, and tries its permission with a dry run of StopInstances. A refused
+  listing is asked for again until the action's time is up; a refused dry run tells nothing, and is no failure. (An
+  earlier version tried StartInstances as well, of which AWS gives 2 a second to the whole account: it failed from
+  N = 100 on, and was changed for the sake of this page.) *No dry run* in the table is the same agent with the listing
+  alone. A failed monitor restarts the fence device, and in the end leaves it stopped: no service moves, and a stopped
+  device still fences ("General Properties of Fencing Devices" in Red Hat's manual), but nobody watches it any more. A
+  longer interval helps (`op monitor interval=600s` sends a tenth of the requests).
+- **A stop that runs out of time begins anew**, and asks for its stop again: with very many fencings at once the default
+  `stonith-timeout` of 60 s is too short for 5 stops a second. *600 s* shows what a longer one does.
 - **Each fencing looks once a second, by id**: many at once empty the bucket of DescribeInstances, in the strict
   reading the smaller one. A look that is refused is repeated with longer waits, up to 5 s.
 """

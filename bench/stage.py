@@ -18,7 +18,18 @@ from cloudha.testing.emulator.memory_world import MemoryWorld
 from cloudha_plugin_aws.emulator import ACCESS_KEY, SECRET_KEY, Behaviour, make
 from measure import Command
 
-__all__ = ["AWSVIP", "FENCE_AWS", "FENCE_AZURE", "FENCE_IBM", "Agents", "Stage", "floor", "interpreter", "paper"]
+__all__ = [
+    "AWSVIP",
+    "FENCE_AWS",
+    "FENCE_AZURE",
+    "FENCE_IBM",
+    "REGION",
+    "Agents",
+    "Stage",
+    "floor",
+    "interpreter",
+    "paper",
+]
 
 FLOOR = Path(__file__).with_name("floor.py")
 DEBIAN = ("/usr/bin/python3", "-tt")
@@ -91,6 +102,8 @@ class Stage:
         """Return ours and fence_aws, for one action on n2."""
         given = {"action": action, "nodename": "n2", "plug": self.n2.id, "provider": "aws", "region": REGION}
         given |= {"access_key": ACCESS_KEY, "secret_key": SECRET_KEY, **self.aws.options()}
+        # Ten thousand machines take longer than Pacemaker's monitor may.
+        given["query_timeout"] = "60"
         text = "".join(f"{name}={value}\n" for name, value in given.items())
         # The SDK of this environment for both; Debian's own knows no endpoint from a variable.
         library = os.path.dirname(os.path.dirname(boto3.__file__))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import os
 import stat
 import time
@@ -265,6 +266,8 @@ def _monitor(call: Call) -> int:
 def _list(call: Call) -> int:
     call.host.require("list_nodes")
     separator = call.settings.text("separator")
+    # Off for the sake of short actions; a listing may have many pages, and each leaves its garbage.
+    gc.enable()
     # All pages first: a listing that breaks off must not look like a short one.
     found = list(fencing.nodes(call.host))
     if not found:

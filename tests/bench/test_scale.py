@@ -159,6 +159,8 @@ def test_the_agents_ask_and_end_as_the_real_ones_did() -> None:
         run(ours, "monitor", [], 190, "ec2.*", level="10"),
         run(ours, "stop", [], 1, "ec2.*"),
         run(ours, "fence monitor", [], 1, "ec2.*"),
+        run(ours, "fence monitor", ["DescribeInstances", "StopInstances"], 0),
+        run(ours, "fence monitor", [], 0, "ec2.StopInstances"),
         run(ours, "reboot", [], 1, "ec2.StopInstances"),
         run(ours, "reboot", [], 0, "ec2.StartInstances"),
     ]

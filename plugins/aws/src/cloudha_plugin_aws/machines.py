@@ -39,8 +39,8 @@ STATES = {
     "terminated": PowerState.TERMINATED,
 }
 INSTANCE = re.compile(r"i-[0-9a-f]+\Z")
-# The most that DescribeInstances gives in one page.
-PAGE = 1000
+# DescribeInstances gives 1000 at most. boto3 takes 19 MiB to read so many, and a page must arrive within shell_timeout.
+PAGE = 250
 GROUP_TAG = "aws:autoscaling:groupName"
 # In the value of a filter, these are wildcards unless a backslash precedes them.
 WILDCARDS = re.compile(r"([*?\\])")
