@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from cloudha import kept_secrets
 from cloudha.deadline import Deadline
 from cloudha.options import COMMON_OPTIONS, parse
 from cloudha.provider import Context, IPAddress, Node
 from cloudha.testing.emulator import Reply, Request
 from cloudha.testing.emulator.memory_world import MemoryWorld
-from cloudha_plugin_ibm import token_cache
 from cloudha_plugin_ibm.emulator import Behaviour, IbmEmulator, make
 from cloudha_plugin_ibm.emulator.sdk_models import problems
 from cloudha_plugin_ibm.options import OPTIONS
@@ -55,8 +55,8 @@ def cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     run = tmp_path / "run"
     run.mkdir(mode=0o700)
     directory = run / "cloudha"
-    monkeypatch.setattr(token_cache, "ROOT_DIRECTORY", str(directory))
-    monkeypatch.setattr(token_cache, "USER_DIRECTORY", str(directory))
+    monkeypatch.setattr(kept_secrets, "DIRECTORY", str(directory))
+    monkeypatch.setattr(kept_secrets, "USER_DIRECTORY", str(directory))
     os.chmod(run, 0o700)
     return directory
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import pytest
 
+from cloudha import kept_secrets
 from cloudha.context import Context
 from cloudha.deadline import Deadline
 from cloudha.options import COMMON_OPTIONS, parse
@@ -37,7 +38,7 @@ PAGE = 2
 # A VNI takes one floating IP: one is left for the provider's own choice, whatever was given before.
 EXTRA_INTERFACES = 2
 # The agents' processes keep their token where agents do.
-AGENTS_DIRECTORY = token_cache.ROOT_DIRECTORY
+AGENTS_DIRECTORY = kept_secrets.DIRECTORY
 
 
 class IbmCloud(EmulatedCloud):
@@ -131,12 +132,12 @@ class IbmCloud(EmulatedCloud):
         # What the agents' processes have left in this machine's own cache.
         settings = parse((*COMMON_OPTIONS, *OPTIONS), self.options())
         name = credentials._name(Context(settings, Deadline(1)))
-        before = token_cache.ROOT_DIRECTORY
-        token_cache.ROOT_DIRECTORY = AGENTS_DIRECTORY
+        before = kept_secrets.DIRECTORY
+        kept_secrets.DIRECTORY = AGENTS_DIRECTORY
         found = token_cache.read(name)
         if found is not None:
             token_cache.drop(name, found.token)
-        token_cache.ROOT_DIRECTORY = before
+        kept_secrets.DIRECTORY = before
 
     def _name(self, machine_id: str) -> str:
         return next(virtual.name for virtual in self.account.machines.values() if virtual.id == machine_id)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from cloudha import install
+from cloudha import install, kept_secrets
 from cloudha.provider import AddressQuery, Context, Kind, NodeQuery, Purpose, SdkMissing, Unavailable
 from cloudha.testing.emulator import Reply, Request
 from cloudha_plugin_ibm import access, machines, metadata, private_addresses, reads, token_cache
@@ -24,7 +24,7 @@ Contexts = Callable[..., Context]
 VIP = ipaddress.ip_address("10.240.0.50")
 KILL_SECONDS = 60
 # The agents' processes keep their token where agents do.
-AGENTS_DIRECTORY = token_cache.ROOT_DIRECTORY if os.geteuid() == 0 else token_cache.USER_DIRECTORY
+AGENTS_DIRECTORY = kept_secrets.DIRECTORY if os.geteuid() == 0 else kept_secrets.USER_DIRECTORY
 SDK = {"ibm_vpc", "ibm_cloud_sdk_core", "requests", "urllib3"}
 HEAVY = SDK | {"cryptography", "dataclasses", "hashlib", "logging", "tenacity"}
 MONITOR = ("metadata.identity", "metadata.instance", "interfaces.get")

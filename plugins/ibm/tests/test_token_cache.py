@@ -13,15 +13,16 @@ from pathlib import Path
 
 import pytest
 
-from cloudha_plugin_ibm import token_cache
+from cloudha import kept_secrets
 from cloudha_plugin_ibm.token_cache import Cached, drop, name_of, read, write
 
 NAME = name_of("profile", "", "")
 WRITER = """
 import sys
+from cloudha import kept_secrets
 from cloudha_plugin_ibm import token_cache
 from cloudha_plugin_ibm.token_cache import Cached
-token_cache.ROOT_DIRECTORY = token_cache.USER_DIRECTORY = sys.argv[1]
+kept_secrets.DIRECTORY = kept_secrets.USER_DIRECTORY = sys.argv[1]
 name, letter = sys.argv[2], sys.argv[3]
 for _ in range(200):
     token_cache.write(name, Cached(letter * 3000, 0.0, 1e12))
@@ -33,6 +34,19 @@ for _ in range(200):
 def fresh(text: str = "canary-token") -> Cached:
     now = time.time()
     return Cached(text, now, now + 3600)
+
+
+def kept(token: object, **fields: object) -> str:
+    """Return a file's content."""
+    return json.dumps({"document": {"token": token}, "since": 0, "until": time.time() + 3600, **fields})
+
+
+def test_that_is_what_a_file_holds(cache_directory: Path) -> None:
+    write(NAME, fresh())
+    (cache_directory / NAME).write_text(kept("another"))
+    found = read(NAME)
+    assert found is not None
+    assert found.token == "another"
 
 
 def test_a_token_is_kept_for_its_owner_alone(cache_directory: Path) -> None:
@@ -92,7 +106,11 @@ SPOILT: dict[str, Callable[[Path], object]] = {
     "content is no JSON": lambda d: (d / NAME).write_text("garbage"),
     "content is a list": lambda d: (d / NAME).write_text("[]"),
     "content is another document": lambda d: (d / NAME).write_text('{"token": "t"}'),
-    "content is too large": lambda d: (d / NAME).write_text(json.dumps(fresh("t" * 40_000)._asdict())),
+    "content is too large": lambda d: (d / NAME).write_text(kept("t" * 40_000)),
+    "document is a list": lambda d: (d / NAME).write_text(kept("t", document=["token"])),
+    "token is empty": lambda d: (d / NAME).write_text(kept("")),
+    "token is a number": lambda d: (d / NAME).write_text(kept(1)),
+    "end is a word": lambda d: (d / NAME).write_text(kept("t", until="never")),
     "content is empty": lambda d: (d / NAME).write_text(""),
 }
 
@@ -134,8 +152,8 @@ def test_a_token_from_the_past_or_the_future_is_none(since: float) -> None:
 
 
 def test_without_a_place_there_is_no_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for name in ("ROOT_DIRECTORY", "USER_DIRECTORY"):
-        monkeypatch.setattr(token_cache, name, str(tmp_path / "not" / "there"))
+    for name in ("DIRECTORY", "USER_DIRECTORY"):
+        monkeypatch.setattr(kept_secrets, name, str(tmp_path / "not" / "there"))
     write(NAME, fresh())
     assert read(NAME) is None
     drop(NAME, "token")
@@ -170,6 +188,6 @@ def test_several_agents_at_once_always_read_a_whole_token(cache_directory: Path)
 
 def test_every_user_has_a_place_of_their_own_below_run() -> None:
     # As the module has it; the fixture has changed its own names only.
-    source = Path(token_cache.__file__).read_text()
-    assert 'ROOT_DIRECTORY = "/run/cloudha"' in source
+    source = Path(kept_secrets.__file__).read_text()
+    assert '\nDIRECTORY = "/run/cloudha"' in source
     assert 'USER_DIRECTORY = "/run/user/{uid}/cloudha"' in source

@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from cloudha import kept_secrets
 from cloudha.deadline import Deadline
 from cloudha.options import COMMON_OPTIONS, parse
 from cloudha.provider import Context, IPAddress, Node
 from cloudha.testing.emulator import Reply, Request
 from cloudha.testing.emulator.memory_world import MemoryWorld
-from cloudha_plugin_oci import session_cache
 from cloudha_plugin_oci.emulator import Behaviour, OciEmulator, make
 from cloudha_plugin_oci.emulator.identities import Identities
 from cloudha_plugin_oci.emulator.models import problems
@@ -64,8 +64,8 @@ def cache_directory(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     run.mkdir(mode=0o700)
     os.chmod(run, 0o700)
     directory = run / "cloudha"
-    monkeypatch.setattr(session_cache, "ROOT_DIRECTORY", str(directory))
-    monkeypatch.setattr(session_cache, "USER_DIRECTORY", str(directory))
+    monkeypatch.setattr(kept_secrets, "DIRECTORY", str(directory))
+    monkeypatch.setattr(kept_secrets, "USER_DIRECTORY", str(directory))
     return directory
 
 

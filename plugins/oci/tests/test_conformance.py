@@ -13,6 +13,7 @@ from typing import ClassVar
 
 import pytest
 
+from cloudha import kept_secrets
 from cloudha.testing.conformance import Capability, EmulatedCloud, ProviderConformance, Scope, TestCloud
 from cloudha.testing.emulator import Reply, Request
 from cloudha.testing.emulator.memory_world import MemoryWorld
@@ -43,7 +44,7 @@ ASSIGN_SECONDS = 0.05
 PAGE = 2
 NOBODY = "nobody"
 # The agents' processes keep their session where agents do.
-AGENTS_DIRECTORY = session_cache.ROOT_DIRECTORY if os.geteuid() == 0 else session_cache.USER_DIRECTORY
+AGENTS_DIRECTORY = kept_secrets.DIRECTORY if os.geteuid() == 0 else kept_secrets.USER_DIRECTORY
 
 
 class OciCloud(EmulatedCloud):

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from oci._vendor import requests
 from oci.auth.signers.security_token_signer import SecurityTokenSigner
 
-from cloudha import install
+from cloudha import install, kept_secrets
 from cloudha.provider import Context, Kind, LocalConfigurationError, NodeQuery, Unavailable
 from cloudha.testing.emulator import Effect, Fault, Request
 from cloudha_plugin_oci import access, client, machines, reads, session_cache, signing
@@ -29,7 +29,7 @@ Contexts = Callable[..., Context]
 VIP, PUBLIC, VIP6 = (ipaddress.ip_address(text) for text in ("10.0.1.50", "203.0.113.7", "2001:db8:77::50"))
 KILL_SECONDS = 60
 # The agents' processes keep their session where agents do.
-AGENTS_DIRECTORY = session_cache.ROOT_DIRECTORY if os.geteuid() == 0 else session_cache.USER_DIRECTORY
+AGENTS_DIRECTORY = kept_secrets.DIRECTORY if os.geteuid() == 0 else kept_secrets.USER_DIRECTORY
 HEAVY = {"oci", "requests", "urllib3", "dataclasses", "tenacity", "logging", "hashlib"}
 DEAR = {"cryptography.x509", "cryptography.hazmat.primitives.serialization"}
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from cloudha import kept_secrets
 from cloudha.provider import AccessDenied, Context, Node, NodeQuery, NotFound, Unavailable
 from cloudha.testing.emulator import Effect, Fault
 from cloudha.testing.emulator.client import eventually
@@ -48,7 +49,7 @@ def test_it_is_for_its_owner_alone(context: Contexts, cache_directory: Path) -> 
     path = the_file(cache_directory)
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert stat.S_IMODE(cache_directory.stat().st_mode) == 0o700
-    document = json.loads(path.read_text())
+    document = json.loads(path.read_text())["document"]
     assert not any(part in path.name for part in (document["token"], *document["key"].values()))
 
 
@@ -65,7 +66,9 @@ def test_it_is_for_its_owner_alone(context: Contexts, cache_directory: Path) -> 
         lambda path: path.parent.chmod(0o777),
         lambda path: changed(path, since=time.time() + 600),
         lambda path: changed(path, until=time.time() + 30),
-        lambda path: changed(path, key={**json.loads(path.read_text())["key"], "p": "b"}),
+        lambda path: changed_document(path, "key", "p", "b"),
+        lambda path: changed_document(path, "key", "p", None),
+        lambda path: changed_document(path, "token", ""),
     ],
 )
 def test_what_cannot_be_trusted_is_not_used(
@@ -78,6 +81,16 @@ def test_what_cannot_be_trusted_is_not_used(
 
 def changed(path: Path, **fields: object) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+
+
+def changed_document(path: Path, *place: str | None) -> None:
+    *keys, last, value = place
+    document = json.loads(path.read_text())["document"]
+    found = document
+    for key in keys:
+        found = found[key]
+    found[last] = value
+    changed(path, document=document)
 
 
 def test_another_instance_has_a_session_of_its_own(oci: OciEmulator, context: Contexts) -> None:
@@ -152,8 +165,8 @@ def test_a_refusal_of_an_old_one_is_believed_for_one_action(
 def test_without_a_place_there_is_no_cache(
     oci: OciEmulator, context: Contexts, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    for name in ("ROOT_DIRECTORY", "USER_DIRECTORY"):
-        monkeypatch.setattr(session_cache, name, str(tmp_path / "not" / "there"))
+    for name in ("DIRECTORY", "USER_DIRECTORY"):
+        monkeypatch.setattr(kept_secrets, name, str(tmp_path / "not" / "there"))
     for _ in range(2):
         assert again(oci, context()).count("identity.federate") == 1
 

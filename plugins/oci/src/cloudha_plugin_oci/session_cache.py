@@ -1,38 +1,24 @@
-"""One session of this instance for all of a user's actions: a small file below ``/run``, which a reboot empties.
+"""One session of this instance for all of a user's actions, kept as :mod:`cloudha.kept_secrets` keeps them.
 
 A session is a security token and the private key that it is bound to; with both, requests are signed in the instance's
 name until the token ends, twenty minutes at the most. Whoever could read the file could as well ask the metadata
-service for the instance's own certificate and key, which last longer; all the same it counts only when nobody else can
-have written or read it, in a directory of which the same is true, and no symbolic link is ever followed. Whatever is
-wrong with it, the cache is as good as empty. A write is a rename, so that several agents at once, and a kill at any
-moment, leave one whole file.
+service for the instance's own certificate and key, which last longer.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
-import os
-import stat
-import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import NamedTuple
-from urllib.parse import quote
+
+from cloudha.kept_secrets import Kept, KeptSecrets
 
 __all__ = ["Session", "drop", "name_of", "read", "write"]
 
-# The agents' own directory; /run is root's. Other users have a /run of their own, made when they log in.
-ROOT_DIRECTORY = "/run/cloudha"
-USER_DIRECTORY = "/run/user/{uid}/cloudha"
 PREFIX = "session.oci."
-# Of 255 that file systems allow.
-LONGEST_NAME = 250
-# A token is one to three kilobytes, a key of 2048 bits two.
-MOST_BYTES = 32_768
-# Longer than any session lasts: what is older than this was left by a killed process.
-LITTER_SECONDS = 7200.0
-OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+KEPT = KeptSecrets(PREFIX)
+#: Of an instance at these services; none of that is a secret.
+name_of = KEPT.open_name_of
 #: The parts of an RSA private key, by their names in RFC 7518 (JSON Web Algorithms).
 PARTS = ("n", "e", "d", "p", "q", "dp", "dq", "qi")
 
@@ -46,115 +32,26 @@ class Session(NamedTuple):
     until: float
 
 
-def name_of(*place: str) -> str:
-    """Return the file's name for the session of an instance at these services; none of that is a secret."""
-    name = PREFIX + ",".join(quote(part, safe="") for part in place)
-    if len(name) <= LONGEST_NAME:
-        return name
-    import hashlib  # not cheap, and hardly ever needed
-
-    return PREFIX + hashlib.sha256(name.encode()).hexdigest()
-
-
 def read(name: str) -> Session | None:
     """Return the session of that name; None when there is none, or none to be trusted. Never raises."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError), _directory() as directory:
-        found = json.loads(_content(directory, name))
-        key = {part: int(found["key"][part], 16) for part in PARTS}
-        session = Session(str(found["token"]), key, float(found["since"]), float(found["until"]))
-        # A clock that was set back makes an old session look young.
-        if session.token and session.since <= time.time() < session.until:
-            return session
+    kept = KEPT.read(name)
+    if kept is None:
+        return None
+    with contextlib.suppress(ValueError, TypeError, KeyError):
+        token, key = str(kept.document["token"]), kept.document["key"]
+        if token:
+            return Session(token, {part: int(key[part], 16) for part in PARTS}, kept.since, kept.until)
     return None
 
 
 def write(name: str, session: Session) -> None:
-    """Keep the session. Never raises: without a cache, each action gets a session of its own."""
-    document = {**session._asdict(), "key": {part: f"{session.key[part]:x}" for part in PARTS}}
-    with contextlib.suppress(OSError, ValueError), _directory() as directory:
-        _replace(directory, name, json.dumps(document).encode("ascii"))
-        _tidy(directory, name)
+    """Keep the session. Never raises: without it, each action gets a session of its own."""
+    key = {part: f"{session.key[part]:x}" for part in PARTS}
+    KEPT.write(name, Kept({"token": session.token, "key": key}, session.since, session.until))
 
 
 def drop(name: str, token: str) -> None:
     """Forget the session if it still is that one: another agent may have put a new one there. Never raises."""
     found = read(name)
     if found is not None and found.token == token:
-        with contextlib.suppress(OSError, ValueError), _directory() as directory:
-            os.unlink(name, dir_fd=directory)
-
-
-@contextlib.contextmanager
-def _directory() -> Iterator[int]:
-    """Open the user's directory, made when missing.
-
-    :raises OSError: it cannot be made or opened, or others can write to it or to the one above.
-    """
-    user = os.geteuid()
-    path = ROOT_DIRECTORY if user == 0 else USER_DIRECTORY.format(uid=user)
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
-    parent = os.open(os.path.dirname(path), flags)
-    try:
-        _insist(os.fstat(parent), user, OTHERS_WRITE)
-        name = os.path.basename(path)
-        with contextlib.suppress(FileExistsError):
-            os.mkdir(name, 0o700, dir_fd=parent)
-        directory = os.open(name, flags, dir_fd=parent)
-    finally:
-        os.close(parent)
-    try:
-        _insist(os.fstat(directory), user, OTHERS_WRITE)
-        yield directory
-    finally:
-        os.close(directory)
-
-
-def _content(directory: int, name: str) -> bytes:
-    # Non-blocking: a named pipe in its place must not hang a monitor.
-    handle = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=directory)
-    try:
-        status = os.fstat(handle)
-        _insist(status, os.geteuid(), OTHERS)
-        # A second name could be in a directory where others watch it; none at all means that it was just replaced.
-        if not stat.S_ISREG(status.st_mode) or status.st_nlink > 1 or status.st_size > MOST_BYTES:
-            raise PermissionError(f"{name} is no session of ours")
-        return os.read(handle, MOST_BYTES)
-    finally:
-        os.close(handle)
-
-
-def _insist(status: os.stat_result, user: int, forbidden: int) -> None:
-    """Insist that it is the user's or root's own, and closed to others.
-
-    :raises PermissionError: it is not.
-    """
-    if status.st_uid not in (user, 0) or status.st_mode & forbidden:
-        raise PermissionError("others can get at it")
-
-
-def _replace(directory: int, name: str, content: bytes) -> None:
-    """Put the whole file in place at once, readable by its owner alone from the first moment."""
-    temporary = f"{PREFIX}{os.getpid()}-{os.urandom(6).hex()}~"
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(temporary, flags, 0o600, dir_fd=directory)
-    try:
-        try:
-            if os.write(handle, content) != len(content):
-                raise OSError("no space for the session")
-        finally:
-            os.close(handle)
-        os.rename(temporary, name, src_dir_fd=directory, dst_dir_fd=directory)
-    except OSError:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary, dir_fd=directory)
-        raise
-
-
-def _tidy(directory: int, kept: str) -> None:
-    """Remove what processes that were killed, and credentials of the past, have left."""
-    oldest = time.time() - LITTER_SECONDS
-    for name in os.listdir(directory):
-        if name.startswith(PREFIX) and name != kept:
-            with contextlib.suppress(OSError):
-                if os.stat(name, dir_fd=directory, follow_symlinks=False).st_mtime < oldest:
-                    os.unlink(name, dir_fd=directory)
+        KEPT.remove(name)
