@@ -1,9 +1,8 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 from collections.abc import Callable, Iterator
-from typing import Any
+from pathlib import Path
 
 import botocore.loaders
 import botocore.session
@@ -13,6 +12,7 @@ from cloudha.deadline import Deadline
 from cloudha.options import COMMON_OPTIONS, parse
 from cloudha.provider import Context, IPAddress, Node
 from cloudha.testing.emulator.memory_world import MemoryWorld
+from cloudha.testing.loopback import only_loopback
 from cloudha_plugin_aws.emulator import ACCESS_KEY, SECRET_KEY, AwsEmulator, Behaviour, make
 from cloudha_plugin_aws.options import OPTIONS
 
@@ -36,17 +36,17 @@ def ip(text: str) -> IPAddress:
     return ipaddress.ip_address(text)
 
 
+# Of each module: labs that are tested in the same process have other addresses.
+@pytest.fixture(autouse=True, scope="module")
+def _only_loopback() -> Iterator[None]:
+    """No test reaches anything but this machine, whatever is under test."""
+    with only_loopback():
+        yield
+
+
 @pytest.fixture(autouse=True)
-def _only_loopback(monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
-    """No test reaches anything but this machine, whatever is under test; nor the AWS files of who runs it."""
-    real = socket.socket.connect
-
-    def connect(self: socket.socket, address: Any) -> None:
-        if isinstance(address, tuple) and not ipaddress.ip_address(address[0]).is_loopback:
-            raise AssertionError(f"a connection to {address}")
-        real(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", connect)
+def _no_files(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The variables and the AWS files of who runs the tests do not count."""
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))

@@ -2,10 +2,8 @@ from __future__ import annotations
 
 import ipaddress
 import os
-import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,6 +13,7 @@ from cloudha.options import COMMON_OPTIONS, parse
 from cloudha.provider import Context, IPAddress, Node
 from cloudha.testing.emulator import Reply, Request
 from cloudha.testing.emulator.memory_world import MemoryWorld
+from cloudha.testing.loopback import only_loopback
 from cloudha_plugin_oci.emulator import Behaviour, OciEmulator, make
 from cloudha_plugin_oci.emulator.identities import Identities
 from cloudha_plugin_oci.emulator.models import problems
@@ -43,16 +42,8 @@ def ip(text: str) -> IPAddress:
 @pytest.fixture(autouse=True, scope="module")
 def _only_loopback() -> Iterator[None]:
     """No test reaches anything but this machine, whatever is under test."""
-    real = socket.socket.connect
-
-    def connect(self: socket.socket, address: Any) -> None:
-        if isinstance(address, tuple) and not ipaddress.ip_address(address[0]).is_loopback:
-            raise AssertionError(f"a connection to {address}")
-        real(self, address)
-
-    socket.socket.connect = connect  # type: ignore[method-assign,assignment]  # the guard itself
-    yield
-    socket.socket.connect = real  # type: ignore[method-assign]  # as above
+    with only_loopback():
+        yield
 
 
 @pytest.fixture(autouse=True)
