@@ -10,8 +10,9 @@ import click
 from cloudha import fencing
 from cloudha.addresses import Request
 from cloudha.audit import Outcome
-from cloudha.cli.asking import Call, confirm, dry_run_option, need_terminal, show_dry_run, yes_option
+from cloudha.cli.asking import confirm, dry_run_option, need_terminal, yes_option
 from cloudha.cli.binding import RemoteAddress, bindings, find_holder, need_kind
+from cloudha.cli.dry_run import address_calls, show_dry_run
 from cloudha.cli.output import Output, cell, json_option, table
 from cloudha.cli.settings import Cloud, provider_options
 from cloudha.deadline import Deadline
@@ -19,6 +20,7 @@ from cloudha.errors import CloudhaError, ConfigurationError, Conflict, LocalConf
 from cloudha.host import Host
 from cloudha.options import Audience, Option, OptionType, parse
 from cloudha.record import Record
+from cloudha.requests import Planned
 from cloudha.types import AddressQuery, Binding, IPAddress, Kind, Node, PowerState, Purpose
 
 __all__ = ["bind", "ips", "unbind"]
@@ -58,6 +60,7 @@ class _Task(Record):
     action: str
     ip: IPAddress
     kind: Kind
+    plug: str
     node: Node
     before: tuple[Binding, ...]
 
@@ -155,11 +158,7 @@ def bind(
         f"It will be {'taken from there and ' if others else ''}bound to {task.node.label}.",
         TO_THE_CLUSTER,
     ]
-    calls = (
-        Call("bind_ip", f"{ip} to {task.node.label}", changes=True, when="once; again while the cloud is busy with it"),
-        Call("list_ips", str(ip), changes=False, when="until that machine holds it, and no other"),
-    )
-    if not _go_on(output, host, task, plan, calls, ask=bool(others) and not yes, dry_run=dry_run):
+    if not _go_on(output, host, task, plan, ask=bool(others) and not yes, dry_run=dry_run, move=take):
         return
     request = Request(Kind(kind), ip, task.node.id, takeover=take)
     _carry_out(output, cloud, host, task, RemoteAddress(host, request).bind)
@@ -176,11 +175,7 @@ def unbind(output: Output, cloud: Cloud, ip: IPAddress, node: str, kind: str, *,
         f"It will be taken from {task.node.label}." if here else f"{task.node.label} does not seem to hold it.",
         TO_THE_CLUSTER,
     ]
-    calls = (
-        Call("unbind_ip", f"{ip} from {task.node.label}", changes=True, when="once; leaves other machines alone"),
-        Call("list_ips", str(ip), changes=False, when="until that machine does not hold it"),
-    )
-    if not _go_on(output, host, task, plan, calls, ask=not yes, dry_run=dry_run):
+    if not _go_on(output, host, task, plan, ask=not yes, dry_run=dry_run):
         return
     address = RemoteAddress(host, Request(Kind(kind), ip, task.node.id))
     _carry_out(output, cloud, host, task, lambda: address.release(was_here=here))
@@ -196,16 +191,21 @@ def _prepare(output: Output, cloud: Cloud, action: str, ip: IPAddress, node: str
         before = bindings(host, AddressQuery(Kind(kind), ip, found.id))
     if found.state is PowerState.TERMINATED and action == "bind":
         raise host.placed(Conflict(f"{found.label} is terminated", advice="bind it to a living machine"), str(ip))
-    return host, _Task(action, ip, Kind(kind), found, tuple(before))
+    return host, _Task(action, ip, Kind(kind), node, found, tuple(before))
 
 
 def _go_on(
-    output: Output, host: Host, task: _Task, plan: Sequence[str], calls: Iterable[Call], *, ask: bool, dry_run: bool
+    output: Output, host: Host, task: _Task, plan: Sequence[str], *, ask: bool, dry_run: bool, move: bool = True
 ) -> bool:
     """Show the dry run and return False, or return True when nobody objects."""
     if dry_run:
         document = {**_document(host, task), "before": task.before}
-        show_dry_run(output, host, document, plan, calls, purpose=Purpose.ADDRESSES, kind=task.kind)
+        planned = Planned(
+            f"{task.action}_ip", host.settings, task.plug, task.node, task.kind, task.ip, move, task.before
+        )
+        show_dry_run(
+            output, host, document, plan, address_calls(host, planned), purpose=Purpose.ADDRESSES, kind=task.kind
+        )
         return False
     if ask:
         need_terminal(task.action)

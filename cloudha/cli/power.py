@@ -11,7 +11,8 @@ import click
 
 from cloudha import fencing
 from cloudha.audit import Outcome
-from cloudha.cli.asking import Call, confirm, dry_run_option, need_terminal, show_dry_run, yes_option
+from cloudha.cli.asking import confirm, dry_run_option, need_terminal, yes_option
+from cloudha.cli.dry_run import power_calls, show_dry_run
 from cloudha.cli.machines import find_nodes
 from cloudha.cli.output import Output, cell, json_option
 from cloudha.cli.settings import Cloud, provider_options
@@ -34,10 +35,6 @@ EFFECTS = {
 TO_THE_CLUSTER = (
     "A cluster that the machine belongs to is not told: 'pcs stonith fence NODE' tells it, and does the same."
 )
-WHEN = {
-    "power_off": "once, whatever it reads as now; again after 10 s without effect",
-    "power_on": "once, whatever it reads as now; again after 10 s without effect",
-}
 VERBS = {"power_off": ("cutting the power of", "off"), "power_on": ("starting", "on")}
 
 
@@ -81,7 +78,7 @@ def _switch(output: Output, cloud: Cloud, action: str, names: Sequence[str], *, 
     plan = list(_plan(action, targets))
     document: dict[str, object] = {"provider": cloud.name, "action": action}
     if dry_run:
-        calls = [call for node in targets for call in _calls(action, node)]
+        calls = power_calls(host, HOOKS[action], names, targets)
         show_dry_run(output, host, {**document, "nodes": targets}, plan, calls, purpose=Purpose.FENCING)
         return
     if not yes:
@@ -107,15 +104,6 @@ def _plan(action: str, targets: Sequence[Node]) -> Iterator[str]:
         yield from (f"  warning: {text}" for text in node.warnings)
     if action != "on":
         yield TO_THE_CLUSTER
-
-
-def _calls(action: str, node: Node) -> Iterator[Call]:
-    for hook in HOOKS[action]:
-        if hook == "power_off" and node.state is PowerState.TERMINATED:
-            continue
-        yield Call(hook, node.label, changes=True, when=WHEN[hook])
-        looks = "until two looks in a row find it off" if hook == "power_off" else "until it is on"
-        yield Call("power_state", node.label, changes=False, when=looks)
 
 
 def _drive(output: Output, cloud: Cloud, host: Host, hook: str, targets: Sequence[Node], *, already_off: bool) -> None:

@@ -64,6 +64,27 @@ def list_ips(context, query):
     return BindingPage(())
 """
 
+SILENT = """
+from cloudha.provider import *
+from cloudha.provider import hookimpl
+
+@hookimpl
+def provider_info():
+    return ProviderInfo(title="Silent")
+
+@hookimpl
+def list_nodes(context, query):
+    return NodePage((Node("i-1", "n1", PowerState.ON),))
+
+@hookimpl
+def power_state(context, node):
+    return PowerReading(node.id, PowerState.ON)
+
+@hookimpl
+def power_off(context, node):
+    raise AssertionError("a dry run changes nothing")
+"""
+
 
 @dataclass(frozen=True)
 class Command:
@@ -127,13 +148,13 @@ def failed(done: Ran, *words: str) -> str:
     return line
 
 
-def installed(folder: Path, source: str) -> Mapping[str, str]:
+def installed(folder: Path, source: str, module: str = "own_provider") -> Mapping[str, str]:
     """Return the environment in which a provider of this source is found."""
     (folder / "own_provider.py").write_text(source)
     info = folder / "cloudha_plugin_own-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: cloudha-plugin-own\nVersion: 1.0\n")
-    (info / "entry_points.txt").write_text("[cloudha.providers]\nown = own_provider\n")
+    (info / "entry_points.txt").write_text(f"[cloudha.providers]\nown = {module}\n")
     return {"PYTHONPATH": str(folder), "CLOUDHA_PROVIDER": "own"}
 
 
@@ -230,11 +251,13 @@ def test_one_unknown_machine_stops_everything(cloudha: Command, cloud: SimEmulat
 def test_a_dry_run_changes_nothing(cloudha: Command) -> None:
     found = cloudha.json("reboot", "n2", "--dry-run")
     assert [(call["hook"], call["changes"]) for call in found["calls"]] == [
+        ("list_nodes", False),
         ("power_off", True),
         ("power_state", False),
         ("power_on", True),
         ("power_state", False),
     ]
+    assert [request["request"] for request in found["calls"][1]["requests"]] == ["POST /v1/machines/m-0002/off"]
     assert [permission["name"] for permission in found["permissions"]] == ["machines.read", "machines.power"]
     assert found["nodes"][0]["id"] == "m-0002"
     done = cloudha("off", "n2", "--dry-run")
@@ -250,6 +273,34 @@ def test_a_dry_run_finds_what_would_be_refused(cloudha: Command, cloud: SimEmula
     assert done.code == 1
     assert {p["name"]: p["granted"] for p in json.loads(done.out)["permissions"]}["machines.power"] == "no"
     assert not cloudha.changed
+
+
+def test_a_provider_need_not_declare_its_requests(cloudha: Command, tmp_path: Path) -> None:
+    env = installed(tmp_path, SILENT)
+    found = cloudha("off", "i-1", "--dry-run", "--json", env=env, here=False)
+    assert [call["requests"] for call in json.loads(found.out)["calls"]] == [None, None, None]
+    done = cloudha("off", "i-1", "--dry-run", env=env, here=False)
+    assert done.code == 0
+    assert "power_off" in done.out
+    assert "requests" not in done.out
+
+
+@pytest.mark.parametrize(
+    ("source", "said"),
+    [
+        ("def requests(planned):\n    return [planned.hook]\n", "did not answer a tuple of ApiRequest"),
+        ("def requests(planned):\n    raise LookupError('x')\n", "its requests raised LookupError: x"),
+        ("", "has no attribute 'requests'"),
+    ],
+)
+def test_a_declaration_that_is_none(cloudha: Command, tmp_path: Path, source: str, said: str) -> None:
+    package = tmp_path / "own"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "requests.py").write_text(source)
+    (package / "own_provider.py").write_text(SILENT)
+    env = installed(tmp_path, "", "own.own_provider")
+    failed(cloudha("off", "i-1", "--dry-run", env=env, here=False), "cloudha-plugin-own 1.0", said)
 
 
 def test_what_is_not_confirmed_fails(cloudha: Command, cloud: SimEmulator) -> None:
@@ -336,7 +387,13 @@ def test_a_dry_run_of_an_address_changes_nothing(cloudha: Command, cloud: SimEmu
     cloud.cloud.bind(Kind.PRIVATE, FLOATING, "m-0001")
     node = {"bind": ("--node", "n2", "--take"), "unbind": ("--node", "n1")}[verb]
     found = cloudha.json(verb, str(FLOATING), *node, "--dry-run")
-    assert [(call["hook"], call["changes"]) for call in found["calls"]] == [(f"{verb}_ip", True), ("list_ips", False)]
+    assert [(call["hook"], call["changes"]) for call in found["calls"]] == [
+        ("list_nodes", False),
+        ("list_ips", False),
+        (f"{verb}_ip", True),
+        ("list_ips", False),
+        ("list_ips", False),
+    ]
     assert [permission["name"] for permission in found["permissions"]] == ["addresses.read", "addresses.write"]
     assert cloudha.holder() == "m-0001"
     assert not cloudha.changed

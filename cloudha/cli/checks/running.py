@@ -14,6 +14,7 @@ from cloudha.cli.checks import (
     devices,
     exposure,
     latency,
+    limits,
     machines,
     metadata,
     monitors,
@@ -62,6 +63,7 @@ CHECKS: tuple[Check, ...] = (
     Check("clock", clock.find, 2.0, "this machine's clock against the cloud's"),
     Check("timeouts", timeouts.find, 2.0, "timeouts against each other and against the latency"),
     Check("addresses", addresses.find, 20.0, "each floating address: subnet, who holds it, whom monitors ask"),
+    Check("limits", limits.find, 15.0, "room for each floating address on the interfaces"),
 )
 
 

@@ -38,6 +38,10 @@ MEANINGS = {
 }
 ACCOUNT = "the account in the ARNs is *: an identity reaches only its own account, unless another one lets it in"
 DESCRIBE = "EC2's Describe calls cannot be limited to single objects: the identity sees all of the region"
+LIMITS = (
+    "no agent needs ec2:DescribeInstanceTypes; with it, cloudha doctor tells whether the interfaces have room for the "
+    "addresses"
+)
 INTERFACES = (
     "EC2 has no condition for the instance that a network interface belongs to: address changes are permitted on every "
     "interface; limit them with a tag on the interfaces (aws:ResourceTag/...), or with ec2:Subnet"
@@ -118,6 +122,7 @@ def _notes(request: PolicyRequest, region: str) -> Iterator[str]:
         yield f"where a resource has node=NAME, add {LOOK_FOR_MACHINES}"
     if Kind.PRIVATE in request.kinds:
         yield "drop the statement Ipv6Address if no IPv6 address floats, and PrivateAddress if no IPv4 one does"
+        yield LIMITS
     if {Kind.PRIVATE, Kind.PUBLIC} & set(request.kinds):
         yield INTERFACES
     if Kind.ROUTE in request.kinds:
