@@ -6,7 +6,7 @@ PLUGINS := $(wildcard plugins/*)
 # What an environment is made from: when one of these changes, it is made again.
 RECIPE := pyproject.toml $(wildcard plugins/*/pyproject.toml) $(wildcard requirements/*.txt)
 
-.PHONY: help demo test check faults faults-long chaos bench failover scale mutants sbom docs reference man dist deb rpm format clean
+.PHONY: help demo test check faults faults-long chaos bench failover scale mutants sbom docs reference man dist deb rpm trial format clean
 
 help:
 	@echo "make demo    a real two-node Pacemaker cluster loses a node and fails over (as root, on this machine)"
@@ -21,6 +21,7 @@ help:
 	@echo "make mutants break every safety check in turn, and see a test fail (half an hour)"
 	@echo "make docs    the documentation's site, in dist/site/; make reference: the agents' references anew; make man: man pages"
 	@echo "make dist    wheels of everything, in dist/; make deb, make rpm: packages of every cloud"
+	@echo "make trial   a newcomer's trial on fresh machines, from the built packages (15 minutes, as root); writes docs/trial.md"
 	@echo "make sbom    the bill of materials of the demo, in results/sbom.json"
 	@echo "make clean   remove what make made"
 
@@ -103,6 +104,10 @@ dist: $(VENV)/.test
 
 deb rpm: dist
 	$(BIN)/python scripts/package $@ $(PACKAGE_ARGS)
+
+trial: dist
+	$(BIN)/python scripts/package deb --provider sim
+	$(BIN)/python scripts/trial $(TRIAL_ARGS)
 
 $(VENV)/docs/.done: requirements/docs.txt
 	@scripts/make-venv $(VENV)/docs docs

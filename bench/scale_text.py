@@ -117,7 +117,8 @@ CHECK = """## The simulation against a real run
 Real agents, the real clock, and the emulated AWS with a fiftieth of the published buckets (strict) in front; only
 monitors, for three minutes each, at most three agents alive at once on two cores that others used as well. A bucket of
 one token has no cushion, so refusals begin sooner than at full size; what counts is that both columns had the same
-bucket. Simulated: the mean of 200 seeds, and the range of nine tenths of them. Nothing was fitted.
+bucket; the busier the machine, the fewer requests the real agents come to send. Simulated: the mean of 200 seeds, and
+the range of nine tenths of them. Nothing was fitted.
 """
 
 AZURE = """## Azure

@@ -337,6 +337,11 @@ class FloatingAddress:
                     clock.sleep(READ_APART_SECONDS)
                 else:
                     pause = self._pause(pause)
+        except Unavailable as error:
+            # Time ran out in the middle of a question: an operator needs what was refused until then.
+            told = self._unconfirmed(what, progress, error.cause) if progress.trouble else error
+            self._log(what, progress.accepted, began, told)
+            raise self.host.placed(told, str(self.request.ip)) from None
         except CloudhaError as error:
             self._log(what, progress.accepted, began, error)
             raise self.host.placed(error, str(self.request.ip)) from None
@@ -348,13 +353,13 @@ class FloatingAddress:
         self.host.deadline.sleep(max(pause, least))
         return min(pause * 2, max(MOST_POLL_SECONDS, least))
 
-    def _unconfirmed(self, what: str, progress: _Progress) -> CloudhaError:
+    def _unconfirmed(self, what: str, progress: _Progress, last: str = "") -> CloudhaError:
         accepted = progress.accepted
         because = f" ({progress.trouble})" if progress.trouble else ""
         holder = f"still held by {self._holder}" if self._holder else "nobody could say who holds it"
         return Unconfirmed(
             f"{what} was {'' if accepted else 'not '}accepted{because}; {holder} after "
-            f"{self.host.deadline.elapsed:.0f} s",
+            f"{self.host.deadline.elapsed:.0f} s{f': {last}' if last else ''}",
             advice="if this cloud takes longer, raise the operation's timeout",
             request_id=", ".join(accepted.request_ids) if accepted else "",
         )

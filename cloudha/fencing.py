@@ -189,7 +189,7 @@ def _advance(
         change.reading = PowerReading(change.node.id, PowerState.UNKNOWN, "not found")
         change.reads = 0
     except Unavailable as error:
-        if change.asked_at is None:
+        if change.asked_at is None and not change.refusal:
             raise _failed(host, change, what, error) from None
         raise _unconfirmed(host, change, what, error.cause) from None
     except CloudhaError as error:

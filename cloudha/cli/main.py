@@ -72,7 +72,20 @@ def _missing(name: str, distribution: str) -> click.Command:
     return stub
 
 
-@click.group(cls=_Friendly, context_settings={"help_option_names": ["-h", "--help"]})
+# As wide as the terminal, so that the list of commands shows whole sentences where there is room for them.
+WIDEST = 120
+BEGIN = """\b
+To begin with:
+  cloudha lab demo   a failover of a real cluster on this machine
+  cloudha doctor     on a node of yours: will the next failover work?
+"""
+
+
+@click.group(
+    cls=_Friendly,
+    epilog=BEGIN,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
+)
 @click.version_option(__version__, "-V", "--version", prog_name="cloudha")
 def main() -> None:
     """Fencing and floating IP addresses for Pacemaker on any cloud."""

@@ -83,7 +83,7 @@ def policy(
         *([cell(f"written: {path}") for path in paths] if save else _printed(made.documents)),
     )
     if not output.as_json:
-        _explain(output, made, fencing_alone=not kinds)
+        _explain(output, made, fencing_alone=not kinds, saved=bool(save))
 
 
 def _printed(documents: tuple[Document, ...]) -> list[RenderableType]:
@@ -110,7 +110,10 @@ def _save(folder: Path, documents: tuple[Document, ...]) -> list[Path]:
     return paths
 
 
-def _explain(output: Output, made: Policy, *, fencing_alone: bool) -> None:
+def _explain(output: Output, made: Policy, *, fencing_alone: bool, saved: bool) -> None:
+    wanted = [document.name for document in made.documents if any(document.name in step for step in made.steps)]
+    if wanted and not saved:
+        output.remark(f"save: as {', '.join(wanted)}; --save FOLDER does it")
     for word, meaning in made.placeholders:
         output.remark(f"replace {word}: {meaning}")
     for step in made.steps:

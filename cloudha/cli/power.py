@@ -35,6 +35,7 @@ EFFECTS = {
 TO_THE_CLUSTER = (
     "A cluster that the machine belongs to is not told: 'pcs stonith fence NODE' tells it, and does the same."
 )
+QUESTIONS = {"off": "Cut the power of", "on": "Start", "reboot": "Reboot"}
 VERBS = {"power_off": ("cutting the power of", "off"), "power_on": ("starting", "on")}
 
 
@@ -83,7 +84,7 @@ def _switch(output: Output, cloud: Cloud, action: str, names: Sequence[str], *, 
         return
     if not yes:
         labels = ", ".join(node.label for node in targets)
-        confirm(output, plan, f"{action.capitalize()} {labels}?")
+        confirm(output, plan, f"{QUESTIONS[action]} {labels}?")
     began = Deadline(0)
     for hook in HOOKS[action]:
         _drive(output, cloud, host, hook, targets, already_off=hook == "power_on" and action == "reboot")

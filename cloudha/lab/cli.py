@@ -88,7 +88,7 @@ def up(name: str, provider: str, address_provider: str, nodes: int, *, setup: bo
 @verb
 def down(name: str) -> None:
     """End the lab and remove everything of it, half built ones too."""
-    click.echo(f"lab {name} is removed" if verbs.down(name) else f"no lab {name} is up")
+    click.echo(f"{name} is removed" if verbs.down(name) else f"no lab {name} is up")
 
 
 @lab.command()

@@ -46,7 +46,10 @@ class Constraint:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """The configuration: what there is, in the order of the document. ``masked``: the document without secrets."""
+    """The configuration: what there is, in the order of the document. ``masked``: the document without secrets.
+
+    ``orphans``: what is not configured any more, and has a history: the cluster will stop it.
+    """
 
     properties: Mapping[str, str]
     defaults: Mapping[str, str]
@@ -56,6 +59,7 @@ class Configuration:
     levels: tuple[Mapping[str, str], ...]
     ids: frozenset[str]
     masked: str
+    orphans: tuple[Primitive, ...] = ()
 
     @staticmethod
     def parse(content: str, source: str) -> Configuration:
@@ -75,6 +79,7 @@ class Configuration:
             ) from None
         if root.tag != "cib" or root.find("configuration") is None:
             raise ConfigurationError(f"{source} is no CIB: it begins with {root.tag}", advice="pcs cluster cib FILE")
+        orphans = _orphans(root)
         _all_online(root)
         for pair in root.iter("nvpair"):
             name, value = pair.get("name", ""), pair.get("value", "")
@@ -97,7 +102,22 @@ class Configuration:
             levels=tuple(dict(level.attrib) for level in root.iter("fencing-level")),
             ids=frozenset(found.get("id", "") for found in root.iter()),
             masked=ET.tostring(root, encoding="unicode"),
+            orphans=orphans,
         )
+
+
+def _orphans(root: ET.Element) -> tuple[Primitive, ...]:
+    configured = {found.get("id", "") for found in root.iterfind("configuration//primitive")}
+    found = {
+        name: Primitive(name, _agent(history), {}, {}, "", ())
+        for history in root.iterfind("status//lrm_resource")
+        if (name := history.get("id", "").partition(":")[0]) not in configured
+    }
+    return tuple(found.values())
+
+
+def _agent(element: ET.Element) -> str:
+    return ":".join(filter(None, (element.get("class"), element.get("provider"), element.get("type"))))
 
 
 def _all_online(root: ET.Element) -> None:
@@ -132,10 +152,9 @@ def _primitive(found: ET.Element, root: ET.Element) -> Primitive:
         inside = (inner.get("id") for outer in root.iter(tag) for inner in outer.iter("primitive"))
         beyond += [f"a {tag} around it"] if name in inside else []
     groups = (group.get("id", "") for group in root.iter("group") for inner in group if inner.get("id") == name)
-    parts = [found.get("class", ""), found.get("provider", ""), found.get("type", "")]
     return Primitive(
         name=name,
-        agent=":".join(part for part in parts if part),
+        agent=_agent(found),
         parameters=_pairs(found.findall("instance_attributes")),
         meta=_pairs(found.findall("meta_attributes")),
         group=next(groups, ""),

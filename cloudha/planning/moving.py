@@ -10,10 +10,11 @@ from cloudha.agents import fence_options, floating_ip_options
 from cloudha.errors import CloudhaError
 from cloudha.options import COMMON_OPTIONS, TRUE_WORDS, Option, OptionType, parse
 from cloudha.planning.cib import CIBSECRET, Configuration, Primitive
+from cloudha.planning.levels import device_before
 from cloudha.planning.old_agents import IPADDR2, IPADDR2_LEFT, OLD, Fate, OldAgent, Rule
 from cloudha.planning.times import fence_times
 
-__all__ = ["Carry", "Move", "Row", "moves"]
+__all__ = ["ADDRESS_AGENT", "Carry", "Move", "Row", "moves"]
 
 ADDRESS_AGENT = "ocf:heartbeat:IPaddr2"
 SUFFIX = "cloud"
@@ -46,7 +47,10 @@ class Carry:
 
 @dataclass
 class Move:
-    """One new resource for one or two old ones. ``open``: what must be decided before there are commands for it."""
+    """One new resource for one or two old ones. ``open``: what must be decided before there are commands for it.
+
+    ``begun``: the new device is there already, and fences before the old one.
+    """
 
     old: tuple[Primitive, ...]
     agent: OldAgent
@@ -56,6 +60,7 @@ class Move:
     carried: list[Carry] = field(default_factory=list)
     meta: dict[str, str] = field(default_factory=dict)
     open: list[str] = field(default_factory=list)
+    begun: bool = False
 
     @property
     def fences(self) -> bool:
@@ -87,8 +92,9 @@ def moves(configuration: Configuration, nic: str) -> list[Move]:
         agent = OLD.get(primitive.agent)
         if agent is None:
             continue
-        name = _free_name(f"{primitive.name}-{SUFFIX}", taken)
-        move = Move((primitive,), agent, name)
+        already = device_before(configuration, primitive.name)
+        name = already or _free_name(f"{primitive.name}-{SUFFIX}", taken)
+        move = Move((primitive,), agent, name, begun=bool(already))
         for parameter, value in {**agent.defaults, **primitive.parameters}.items():
             _translate(move, primitive, parameter, value, _rule(agent, parameter))
         for parameter, value in agent.fixed.items():
@@ -232,7 +238,7 @@ def _refuse_beyond(move: Move, configuration: Configuration) -> None:
     for primitive in move.old:
         for what in primitive.beyond:
             move.open.append(f"{primitive.name} has {what}, which cannot be taken along")
-    for level in configuration.levels:
+    for level in () if move.begun else configuration.levels:
         if move.old[0].name in level.get("devices", "").split(","):
             move.open.append(
                 f"fencing level {level.get('id', '')} has {move.old[0].name}: remove the level, or do the move by hand"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from cloudha.planning.steps import BEFORE, DRAFT, Step, shell_lines
 
-__all__ = ["PUSH", "one_push", "script"]
+__all__ = ["PUSH", "one_push", "script", "whole_or_not"]
 
 PUSH = f"pcs cluster cib-push {DRAFT} diff-against={BEFORE}"
 BEGIN = (
@@ -30,6 +30,14 @@ def one_push(steps: Sequence[Step]) -> list[str]:
     for step in removed:
         lines += ["", *shell_lines(step)]
     return [*lines, *([""] if removed else []), PUSH]
+
+
+def whole_or_not(lines: Sequence[str]) -> list[str]:
+    """Return *lines* so that the first that fails is the last that runs, also where they are pasted into a shell.
+
+    A shell that somebody types into would go on: delete the old resource whose new one was refused, and push that.
+    """
+    return ["( set -e  # up to the closing bracket: the first failure ends it", *lines, ")"]
 
 
 def script(steps: Sequence[Step], *remarks: str) -> str:

@@ -56,7 +56,7 @@ def show_moves(output: Output, cib_file: str | None, nic: str, *, as_cib: bool, 
             }
         )
         return
-    if not found:
+    if not found and not way:
         click.echo(f"{source}: no resource of an agent that cloudha takes over from")
     for move in found:
         _show(output, move)

@@ -6,15 +6,19 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from cloudha.options import TRUE_WORDS
 from cloudha.planning.building import FLOATING_IP, FORGET_SECONDS, address_operations
 from cloudha.planning.cib import Configuration, Constraint
-from cloudha.planning.moving import Move
-from cloudha.planning.script import one_push
+from cloudha.planning.moving import ADDRESS_AGENT, Move
+from cloudha.planning.old_agents import OLD
+from cloudha.planning.script import one_push, whole_or_not
 from cloudha.planning.steps import Step, carry, pcs, shell_lines
 from cloudha.planning.times import address_times, fence_times
 from cloudha.types import Kind
 
 __all__ = ["Part", "parts"]
+
+GOOD = "all three looks at the end are good. If not, stay in maintenance mode: the services run on meanwhile"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,12 @@ def parts(configuration: Configuration, moves: Sequence[Move]) -> list[Part]:
     seamless = [move for move in ready if not move.fences and not move.agent.restart]
     restarting = [move for move in ready if not move.fences and move.agent.restart]
     way = []
+    fresh = [move for move in fencing if not move.begun]
+    if fresh:
+        way.append(_new_devices(configuration, fresh))
     if fencing:
-        way += [_new_devices(configuration, fencing), _test(configuration), _old_devices(configuration, fencing)]
+        way += [_test(configuration), _old_devices(configuration, fencing)]
+    way += _unfinished(configuration)
     if seamless:
         way += _addresses(configuration, seamless)
     if restarting:
@@ -65,7 +73,7 @@ def _new_devices(configuration: Configuration, moves: Sequence[Move]) -> Part:
     names = ", ".join(move.name for move in moves)
     return Part(
         "create the new fencing beside the old",
-        tuple(one_push(steps)),
+        tuple(whole_or_not(one_push(steps))),
         tuple(steps),
         f"'pcs status' shows {names} Started, and no failed action",
     )
@@ -101,9 +109,9 @@ def _test(configuration: Configuration) -> Part:
     return Part(
         "try it, when every node may be restarted once",
         (
-            "# On every node, with the parameters of the new device:",
-            "#   fence_cloud -o list --provider ...",
-            "# Then, one after the other, each when the one before is back:",
+            "# On every node, with the parameters of the new device; access, metadata and machines are to be good:",
+            "#   cloudha doctor",
+            "# Then, one after the other, each when the one before is back. What runs on a node moves away from it:",
             *(f"#   pcs stonith fence {node}" for node in nodes),
             "#   pcs stonith history show",
         ),
@@ -117,10 +125,15 @@ def _old_devices(configuration: Configuration, moves: Sequence[Move]) -> Part:
         pcs("The new device has fenced; pcs stops the old one, then removes it.", "stonith", "delete", move.old[0].name)
         for move in moves
     ]
-    if _levels(configuration, moves):
+    if _levels(configuration, moves) or any(move.begun for move in moves):
         steps.append(pcs("One device for each node needs no levels.", "stonith", "level", "clear"))
     lines = [line for step in steps for line in ("", *shell_lines(step, "pcs"))]
-    return Part("remove the old fencing", tuple(lines[1:]), tuple(steps), "'pcs stonith status' shows the new devices")
+    return Part(
+        "remove the old fencing",
+        tuple(whole_or_not(lines[1:])),
+        tuple(steps),
+        "'pcs stonith status' shows the new devices",
+    )
 
 
 def _create(configuration: Configuration, move: Move) -> list[Step]:
@@ -185,7 +198,7 @@ def _addresses(configuration: Configuration, moves: Sequence[Move]) -> list[Part
         why = "Without it the cluster may find another node better when maintenance mode ends, and move everything."
         steps = (pcs(why, "resource", "defaults", "update", "resource-stickiness=100"), *steps)
     olds = [old.name for move in moves for old in move.old]
-    histories = "|".join(map(re.escape, olds))
+    news = [move.name for move in moves]
     lines = [
         "# Nothing is started, stopped or repaired from here on: the address stays where it is.",
         "pcs property set maintenance-mode=true",
@@ -193,35 +206,48 @@ def _addresses(configuration: Configuration, moves: Sequence[Move]) -> list[Part
         "",
         *one_push(steps),
         "",
+        *_forget(olds),
+        "",
+        *_looks(news, olds),
+    ]
+    return [Part("exchange the addresses in maintenance mode", tuple(whole_or_not(lines)), steps, GOOD), _leave(news)]
+
+
+def _unfinished(configuration: Configuration) -> list[Part]:
+    """Return what is left of an exchange that ended after its push, as with the connection to the node."""
+    olds = [one.name for one in configuration.orphans if one.agent in OLD or one.agent == ADDRESS_AGENT]
+    news = [one.name for one in configuration.primitives if one.agent == FLOATING_IP]
+    if not olds or not news or configuration.properties.get("maintenance-mode", "").lower() not in TRUE_WORDS:
+        return []
+    lines = ["work=$(mktemp -d) && trap 'rm -rf \"$work\"' EXIT", *_forget(olds), "", *_looks(news, olds)]
+    return [Part("finish the exchange that was begun", tuple(whole_or_not(lines)), (), GOOD), _leave(news)]
+
+
+def _forget(olds: Sequence[str]) -> list[str]:
+    return [
         "# Forget the old resources, or the cluster would stop them at the end, and with them the address.",
         *(f"crm_resource --refresh --resource {name} --force" for name in olds),
         "crm_resource --wait",
     ]
-    look = [
+
+
+def _looks(news: Sequence[str], olds: Sequence[str]) -> list[str]:
+    histories = "|".join(map(re.escape, olds))
+    return [
         "# Each was found running, on the node that has the address:",
-        *(f"crm_resource --locate --resource {move.name}" for move in moves),
+        *(f"crm_resource --locate --resource {name}" for name in news),
         "# This prints nothing; else repeat the refresh above:",
-        f"cibadmin --query --scope status | grep -E '<lrm_resource .*id=\"({histories})\"'",
+        f"cibadmin --query --scope status | grep -E '<lrm_resource .*id=\"({histories})\"' || :",
         "# What the cluster would do without maintenance mode: nothing is stopped, moved or restarted:",
         'cibadmin --query > "$work/look.xml"',
         'pcs -f "$work/look.xml" property unset maintenance-mode',
         'crm_simulate --simulate --xml-file "$work/look.xml" | sed -n "/Transition Summary/,/Revised/p"',
     ]
-    names = ", ".join(move.name for move in moves)
-    return [
-        Part(
-            "exchange the addresses in maintenance mode",
-            (*lines, "", *look),
-            steps,
-            "all three looks at the end are good. If not, stay in maintenance mode: the services run on meanwhile",
-        ),
-        Part(
-            "leave maintenance mode",
-            ("pcs property unset maintenance-mode",),
-            (),
-            f"'pcs status' shows {names} Started where the addresses are, and no failed action",
-        ),
-    ]
+
+
+def _leave(news: Sequence[str]) -> Part:
+    check = f"'pcs status' shows {', '.join(news)} Started where the addresses are, and no failed action"
+    return Part("leave maintenance mode", ("pcs property unset maintenance-mode",), (), check)
 
 
 def _restart(configuration: Configuration, moves: Sequence[Move]) -> Part:
@@ -230,10 +256,9 @@ def _restart(configuration: Configuration, moves: Sequence[Move]) -> Part:
     groups = dict.fromkeys(move.old[0].group for move in moves)
     lines = [
         "# Both answer on the same port, so that one must end before the other begins: the service is interrupted.",
-        f"pcs resource disable {' '.join(groups)} --wait=600",
+        *whole_or_not([f"pcs resource disable {' '.join(groups)} --wait=600", "", *one_push(steps)]),
         "",
-        *one_push(steps),
-        "",
+        "# Whatever came of it: if nothing was exchanged, the old one starts again.",
         f"pcs resource enable {' '.join(groups)} --wait=600",
     ]
     return Part(

@@ -367,6 +367,44 @@ def test_operations_that_say_nothing(doctor: Doctor, sim: dict[str, str]) -> Non
     assert report.ran.code == 1
 
 
+# pcs puts an operation with these attributes, and no others, in the place of the first of that name.
+RARE = '<op id="{id}-m" name="monitor" interval="3600s" timeout="5s" on-fail="restart"/>'
+SEVERAL = (
+    '<op id="{id}-p" name="stop" interval="0s" timeout="5s" on-fail="ignore"/>'
+    '<op id="{id}-m" name="monitor" interval="2s" timeout="30s" on-fail="ignore" role="Started"/>'
+    '<op id="{id}-d" name="monitor" interval="60s" timeout="5s"><instance_attributes id="{id}-l">'
+    '<nvpair id="{id}-n" name="OCF_CHECK_LEVEL" value="10"/></instance_attributes></op>'
+    '<op id="{id}-t" name="monitor" interval="60s" timeout="30s"/>'
+)
+
+
+def test_a_mending_command_keeps_what_is_not_wrong(doctor: Doctor, sim: dict[str, str]) -> None:
+    vip = address("vip", SEVERAL, **sim, ip=PUBLIC_ADDRESS, kind="public")
+    report = doctor(cib(fence("fence", RARE, **sim, pcmk_host_list="n1 n2"), vip))
+
+    def mends(check: str) -> set[str]:
+        return {finding["mend"] for finding in report.of(check)}
+
+    assert mends("timeouts.fence.monitor") == {
+        "pcs stonith update fence op monitor interval=3600s timeout=25s on-fail=restart"
+    }
+    # All that is wrong with an operation is one command, or the second would take the first one's change back.
+    stop = {"pcs resource update vip op stop timeout=30s on-fail=fence"}
+    assert mends("timeouts.vip.stop") == mends("timeouts.vip.stop.on-fail") == stop
+    assert mends("timeouts.vip.monitor") == {
+        "pcs resource op delete vip-d && pcs resource op add vip monitor interval=60s timeout=15s OCF_CHECK_LEVEL=10"
+    }
+    assert mends("monitors.vip") == {
+        "pcs resource op delete vip-t",
+        "pcs resource update vip op monitor interval=10s timeout=30s role=Started",
+    }
+    # One that is not there is added with all that it needs.
+    assert mends("timeouts.vip.start") == {"pcs resource update vip op start timeout=30s"}
+    none = doctor(cib(fence("fence", "", **sim, pcmk_host_list="n1 n2"), address("vip", "", **sim, ip=PUBLIC_ADDRESS)))
+    assert none.of("monitors.fence")[0]["mend"] == "pcs stonith update fence op monitor interval=60s timeout=20s"
+    assert none.of("monitors.vip")[0]["mend"] == "pcs resource update vip op monitor interval=10s timeout=30s"
+
+
 def test_a_slow_cloud(doctor: Doctor, cloud: SimEmulator, sim: dict[str, str]) -> None:
     cloud.fault(Fault("machines.list", Effect.DELAY, delay=0.6))
     report = doctor(cib(fence(**sim, pcmk_host_map="n1:m-0001;n2:m-0002", power_timeout="4")))

@@ -34,8 +34,13 @@ case "$1 $2" in
 "cluster cib") exec cp "$LIVE" "$3" ;;
 "cluster cib-push") echo push >> "$LIVE.pushes"; [ ! -e "$LIVE.refuse" ] || { echo "no quorum" >&2; exit 1; }
     exec cp "$3" "$LIVE" ;;
--f*) exec /usr/sbin/pcs "$@" ;;
-*) /usr/sbin/pcs -f "$LIVE" "$@" && exec crm_resource --wait ;;
+-f*) if [ -e "$LIVE.refuse-create" ] && [ "$4" = create ]; then echo "Agent not found" >&2; exit 1; fi
+    exec /usr/sbin/pcs "$@" ;;
+*) for word; do # a file does not keep anybody waiting
+        shift
+        case "$word" in --wait*) ;; *) set -- "$@" "$word" ;; esac
+    done
+    /usr/sbin/pcs -f "$LIVE" "$@" && exec crm_resource --wait ;;
 esac
 """
 FAKE_CIBADMIN = """#!/bin/sh
@@ -333,7 +338,7 @@ class Stage:
     def live(self, content: str) -> None:
         """Begin with this configuration, nothing pushed yet."""
         self.path("live.xml").write_text(content)
-        for name in ("live.xml.pushes", "live.xml.refuse"):
+        for name in ("live.xml.pushes", "live.xml.refuse", "live.xml.refuse-create"):
             self.path(name).unlink(missing_ok=True)
 
     def pushes(self) -> int:
@@ -750,7 +755,7 @@ def test_the_way_is_walked(stage: Stage) -> None:
     found = json.loads(done.stdout)
     for number, part in enumerate(found["way"]):
         # What prints nothing when all is well ends the shell here when it prints something.
-        lines = [f"{line} && exit 9 || :" if "| grep -E" in line else line for line in part["lines"]]
+        lines = [line.replace("|| :", "&& exit 9 || :") if "| grep -E" in line else line for line in part["lines"]]
         walked = stage.run("/bin/sh", "-eu", text="\n".join([*lines, ":"]))
         assert walked.returncode == 0, f"{part['title']}: {walked.stderr}"
         assert CANARY not in walked.stdout + walked.stderr
@@ -759,6 +764,11 @@ def test_the_way_is_walked(stage: Stage) -> None:
         # Fencing is never absent, and tried beside the old one.
         assert set(devices) == ({"fence_aws", "fence_cloud"} if number < 2 else {"fence_cloud"})
         assert values(devices["fence_cloud"])["secret_key"] == CANARY
+        if number == 1:
+            # Whoever looks again finds what is left of the way: the node with the first answer was fenced, too.
+            again = stage.plan("--from-cluster", "--json", "--untried")
+            assert again.returncode == 0, again.stderr
+            assert json.loads(again.stdout)["way"] == found["way"][1:]
         if number == 0:
             levels = {(one.get("index"), one.get("devices")) for one in root.iter("fencing-level")}
             assert levels == {("1", "f1-cloud"), ("2", "f1")}
@@ -772,3 +782,59 @@ def test_the_way_is_walked(stage: Stage) -> None:
     assert not re.search(r"\b(start|stop) on\b", end.stdout.partition("Executing Cluster Transition:")[2]), end.stdout
     assert "maintenance-mode" not in live.read_text()
     assert "fencing-level" not in live.read_text()
+
+
+@pytest.mark.parametrize("agent", ["awsvip", "azure-lb"])
+def test_pasted_lines_end_at_the_first_failure(stage: Stage, agent: str) -> None:
+    """A shell that somebody types into goes on after an error: the old resource must not go without the new one."""
+    parameters = {"secondary_private_ip": "10.0.1.100"} if agent == "awsvip" else {}
+    stage.live(
+        cib(
+            '<group id="g">'
+            + primitive("vip", f"ocf:heartbeat:{agent}", **parameters)
+            + primitive("ip", "ocf:heartbeat:IPaddr2", ip="10.0.1.100", nic="eth0", cidr_netmask="24")
+            + "</group>"
+        )
+    )
+    done = stage.plan("--from-cluster", "--json", "--untried")
+    assert done.returncode == 0, done.stderr
+    part = next(part for part in json.loads(done.stdout)["way"] if part["title"].startswith("exchange"))
+    stage.path("live.xml.refuse-create").touch()
+    pasted = stage.run("/bin/bash", text="\n".join([*part["lines"], "echo still here", ""]))
+    assert "Agent not found" in pasted.stderr
+    assert pasted.stdout.endswith("still here\n")
+    assert stage.pushes() == 0
+    root = ET.fromstring(stage.path("live.xml").read_text())  # noqa: S314 - from pcs
+    assert [one.get("id") for one in root.iter("primitive")] == ["vip", "ip"]
+    # What was stopped for the exchange is started again.
+    assert "Stopped" not in stage.path("live.xml").read_text()
+
+
+@pytest.mark.parametrize("maintenance", ["true", "false"])
+def test_an_exchange_that_was_left_is_finished(tmp_path: Path, maintenance: str) -> None:
+    """The connection to the node broke after the push: the old resources run on, and nobody has them configured."""
+    mode = f'<nvpair id="mm" name="maintenance-mode" value="{maintenance}"/>'
+    history = "".join(
+        f'<lrm_resource id="{name}" type="{kind}" class="ocf" provider="{provider}"/>'
+        for name, kind, provider in (
+            ("vip", "awsvip", "heartbeat"), ("ip", "IPaddr2", "heartbeat"), ("left", "Dummy", "pacemaker"),
+            ("vip-cloud", "floating-ip", "cloudha"),
+        )
+    )  # fmt: skip
+    content = cib(primitive("vip-cloud", "ocf:cloudha:floating-ip", provider="aws", ip="10.0.1.100", nic="eth0"))
+    content = content.replace("</cluster_property_set>", f"{mode}</cluster_property_set>")
+    content = content.replace("<lrm_resources/>", f"<lrm_resources>{history}</lrm_resources>", 1)
+    done = cloudha("--from-cib", written(tmp_path, content, "x.xml"), "--json", "--untried")
+    assert done.returncode == 0, done.stderr
+    way = json.loads(done.stdout)["way"]
+    if maintenance == "false":
+        # The cluster has stopped them, or is about to: nothing can be kept from that any more.
+        assert way == []
+        return
+    assert [part["title"] for part in way] == ["finish the exchange that was begun", "leave maintenance mode"]
+    text = "\n".join(way[0]["lines"])
+    assert re.findall(r"--refresh --resource (\S+)", text) == ["vip", "ip"]
+    assert re.findall(r"--locate --resource (\S+)", text) == ["vip-cloud"]
+    assert "cib-push" not in text
+    people = cloudha("--from-cib", tmp_path / "x.xml", "--untried").stdout
+    assert people.startswith("== 1. finish the exchange")

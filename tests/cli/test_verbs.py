@@ -331,7 +331,7 @@ def test_on_a_terminal_it_asks(cloudha: Command, answer: bytes, goes_on: bool) -
         os.close(ours)
         os.close(theirs)
     assert "n2 (m-0002), now on: its power is cut at once" in done.stderr.decode()
-    assert "Off n2 (m-0002)? [y/N]" in done.stderr.decode()
+    assert "Cut the power of n2 (m-0002)? [y/N]" in done.stderr.decode()
     assert done.returncode == (0 if goes_on else 1)
     assert cloudha.powered("n2") is not goes_on
     assert cloudha.changed is goes_on

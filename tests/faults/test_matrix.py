@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from campaign.cells import Cell, all_cells, sampled
+from campaign.cells import ADDRESS_ACTIONS, FENCE_ACTIONS, Cell, all_cells, sampled
 from campaign.clouds import stages
 from campaign.judge import Verdict
-from campaign.player import OPERATION_SECONDS, POWER_SECONDS, Player, Result
+from campaign.player import OPERATION_SECONDS, POWER_SECONDS, Player, Result, execute
 from campaign.report import write_report
 from campaign.run import Book, play
 from campaign.troubles import TROUBLES, Duration
@@ -23,6 +23,8 @@ COUNT, SEED = 150, 7
 # Agents mostly wait for what does not answer.
 LANES = 6
 SECONDS = 600.0
+# Where it is not 0: off, and not running.
+EXPECTED = {("status", "off"): 2, **dict.fromkeys(((m, "there") for m in ("monitor", "monitor-deep", "probe")), 7)}
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +62,22 @@ def test_a_spoilt_answer_stays_out_of_the_log(player: Player, trouble: str) -> N
     """Where local evidence is good, too, the remark about the cloud is one line, without the cloud's whole answer."""
     result = _played(player, player.stage.kinds[0].value, "monitor-deep", "here", trouble)
     assert not result.bad, result
+
+
+@pytest.mark.parametrize("kind", ["", "private", "public", "route"])
+def test_without_trouble_every_scene_ends_well(player: Player, kind: str) -> None:
+    """What fails by itself proves nothing when it fails in trouble."""
+    if not (player.stage.fencing if not kind else kind in {each.value for each in player.stage.kinds}):
+        pytest.skip("this provider does not do that")
+    wrong = {}
+    for action, situations in (ADDRESS_ACTIONS if kind else FENCE_ACTIONS).items():
+        for situation in situations:
+            cell = Cell(player.stage.provider, "ours", kind, action, situation, "500", Duration.ONCE.value)
+            player.set_scene(cell)
+            seen = execute(player.command(cell), player.place.prefix)
+            if seen.code != EXPECTED.get((action, situation), 0):
+                wrong[action, situation] = f"{seen.code}: {seen.err}"
+    assert not wrong, wrong
 
 
 def _named(results: list[Result]) -> str:

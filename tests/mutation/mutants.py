@@ -494,6 +494,20 @@ PROVIDERS = (
         f"{IBM}test_private_addresses.py auto_delete",
     ),
     Mutant(
+        "IBM: an address on another machine is unbound",
+        "plugins/ibm/src/cloudha_plugin_ibm/private_addresses.py",
+        "if ip in interface.ips and interface.machine == me:",
+        "if ip in interface.ips:",
+        f"{IBM}test_conformance.py private and (unbind or stop)",
+    ),
+    Mutant(
+        "OCI: an address on another machine is unbound",
+        "plugins/oci/src/cloudha_plugin_oci/private_addresses.py",
+        "    if held.vnic == vnic.id:",
+        "    if held.vnic:",
+        f"{OCI}test_conformance.py private and (unbind or bind)",
+    ),
+    Mutant(
         "AWS: stopping is off",
         "plugins/aws/src/cloudha_plugin_aws/machines.py",
         '"stopping": PowerState.STOPPING',
@@ -530,4 +544,46 @@ PROVIDERS = (
     ),
 )
 
-MUTANTS = (*FENCING, *ADDRESSES, *HOSTS, *PROVIDERS)
+KEPT_FILE = "cloudha/kept_secrets.py"
+KEPT_TESTS = f"{IBM}test_token_cache.py"
+KEPT = (
+    Mutant(
+        "a login that others can read is used",
+        KEPT_FILE,
+        "        _insist(status, os.geteuid(), OTHERS)\n",
+        "",
+        KEPT_TESTS,
+    ),
+    Mutant(
+        "a login from a directory that others write to is used",
+        KEPT_FILE,
+        "        _insist(os.fstat(directory), user, OTHERS_WRITE)\n        yield directory",
+        "        yield directory",
+        KEPT_TESTS,
+    ),
+    Mutant(
+        "a login from below a directory that others write to is used",
+        KEPT_FILE,
+        "        _insist(os.fstat(parent), user, OTHERS_WRITE)\n",
+        "",
+        KEPT_TESTS,
+    ),
+    Mutant("a login with a second name is used", KEPT_FILE, " or status.st_nlink > 1", "", KEPT_TESTS),
+    Mutant(
+        "a symbolic link to a login is followed",
+        KEPT_FILE,
+        "os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK",
+        "os.O_RDONLY | os.O_NONBLOCK",
+        KEPT_TESTS,
+    ),
+    Mutant(
+        "a login that has ended is used",
+        KEPT_FILE,
+        "if kept.since <= time.time() < kept.until:",
+        "if kept.since <= time.time():",
+        KEPT_TESTS,
+    ),
+    Mutant("a login is written for all to read", KEPT_FILE, "flags, 0o600, dir_fd", "flags, 0o644, dir_fd", KEPT_TESTS),
+)
+
+MUTANTS = (*FENCING, *ADDRESSES, *HOSTS, *PROVIDERS, *KEPT)

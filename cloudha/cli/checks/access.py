@@ -81,7 +81,7 @@ def _granted(name: str, what: str, report: AccessReport) -> Iterator[Finding]:
             f"access.{name}.permission",
             f"{what}: permission {permission.name} is missing{identity}{detail}",
             "the cloud will refuse it when it is needed",
-            f"grant it; the least rights: cloudha policy {name}",
+            f"grant it; which are needed: cloudha describe {name}",
         )
     if by_verdict[Verdict.CANNOT_TELL]:
         names = ", ".join(permission.name for permission in by_verdict[Verdict.CANNOT_TELL])

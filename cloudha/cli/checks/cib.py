@@ -31,7 +31,10 @@ INFINITY = 1_000_000.0
 
 
 class Operation(Record):
-    """A configured operation; times in seconds. ``explicit``: whether a timeout is written down anywhere."""
+    """A configured operation; times in seconds. ``explicit``: whether a timeout is written down anywhere.
+
+    ``id``: "" when it is not configured; ``attributes``: those of its own, as they are written.
+    """
 
     name: str
     interval: float = 0.0
@@ -40,6 +43,8 @@ class Operation(Record):
     level: str = ""
     on_fail: str = ""
     enabled: bool = True
+    id: str = ""
+    attributes: Mapping[str, str] = {}
 
 
 class Resource(Record):
@@ -186,13 +191,14 @@ class _Reader:
         described = template if template is not None and not element.get("type") else element
         agent = ":".join(filter(None, (described.get("class"), described.get("provider"), described.get("type"))))
         own_parameters, own_meta = dict(parameters), {**self.resource_defaults, **meta}
-        operations: dict[tuple[str, float], Operation] = {}
+        operations: list[Operation] = []
         for source in reversed(sources):
             own_parameters |= self._pairs(source.findall("instance_attributes"))
             own_meta |= self._pairs(source.findall("meta_attributes"))
-            for item in self._operations(source):
-                operations[item.name, item.interval] = item
-        return Resource(str(element.get("id")), agent, own_parameters, own_meta, tuple(operations.values()))
+            own = list(self._operations(source))
+            said = {(item.name, item.interval) for item in own}
+            operations = own + [item for item in operations if (item.name, item.interval) not in said]
+        return Resource(str(element.get("id")), agent, own_parameters, own_meta, tuple(operations))
 
     def _operations(self, source: ET.Element) -> Iterator[Operation]:
         for block in source.findall("operations"):
@@ -200,12 +206,12 @@ class _Reader:
             for op in block if referred is None else referred:
                 if op.tag != "op":
                     continue
-                values = {
-                    **self.operation_defaults,
+                own = {
+                    **op.attrib,
                     **self._pairs(op.findall("instance_attributes")),
                     **self._pairs(op.findall("meta_attributes")),
-                    **op.attrib,
                 }
+                values = {**self.operation_defaults, **own, **op.attrib}
                 timeout = seconds(values.get("timeout", ""))
                 yield Operation(
                     name=values.get("name", ""),
@@ -215,6 +221,8 @@ class _Reader:
                     level=values.get("OCF_CHECK_LEVEL", ""),
                     on_fail=values.get("on-fail", ""),
                     enabled=is_true(values.get("enabled", "true")),
+                    id=values.get("id", ""),
+                    attributes={name: value for name, value in own.items() if name not in ("id", "name")},
                 )
 
     def _defaults(self, name: str) -> dict[str, str]:

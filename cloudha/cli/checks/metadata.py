@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from cloudha.cli.checks.case import Case
 from cloudha.cli.checks.finding import Finding, bad, good, unknown, warn
 from cloudha.cli.checks.targets import Target
-from cloudha.errors import CloudhaError
+from cloudha.errors import CloudhaError, Unavailable
 
 __all__ = ["find"]
 
@@ -45,8 +45,10 @@ def _silent(case: Case, target: Target, check: str, error: CloudhaError) -> Find
     if case.from_file:
         mend = "run cloudha doctor on each node, or --skip metadata"
         return unknown(check, what, "this machine need not be a node of the cluster", mend)
+    # What does not answer advises to look at the API, which this is not.
+    mend = "" if isinstance(error, Unavailable) else error.advice
+    mend = mend or "check that this machine may use it, the route to it, firewalls and proxies"
     if nameless:
         why = f"{', '.join(nameless)} cannot start here, nor answer a monitor while the API is away"
-        return bad(check, what, why, error.advice or "check the route to the metadata service, or give node=NAME")
-    why = "monitors have no local evidence while the API is away"
-    return warn(check, what, why, error.advice or "check the route to the metadata service")
+        return bad(check, what, why, mend)
+    return warn(check, what, "monitors have no local evidence while the API is away", mend)

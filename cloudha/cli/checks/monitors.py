@@ -9,7 +9,8 @@ from cloudha.cli.checks.case import Case
 from cloudha.cli.checks.cib import Operation, Resource
 from cloudha.cli.checks.devices import in_use
 from cloudha.cli.checks.finding import Finding, good, warn
-from cloudha.planning.times import address_times, fence_times
+from cloudha.cli.checks.mending import change_operation, remove_operation
+from cloudha.planning.times import Monitor, address_times, fence_times
 from cloudha.types import Kind
 
 __all__ = ["find"]
@@ -30,37 +31,43 @@ def find(case: Case) -> Iterator[Finding]:
         return
     for device in in_use(case.cib):
         lost = "that it cannot fence any more (a revoked permission) shows at the next failover"
-        usual = fence_times(device.parameters.get("provider", "")).monitor_interval
-        mend = f"pcs stonith update {device.id} op monitor interval={usual}s"
-        least = max(FENCE_LEAST_SECONDS, usual * FENCE_SHARE)
-        yield from _intervals(device, least, max(FENCE_MOST_SECONDS, usual), lost, mend)
+        times = fence_times(device.parameters.get("provider", ""))
+        usual = Monitor(times.monitor_interval, times.monitor_timeout)
+        least = max(FENCE_LEAST_SECONDS, usual.interval * FENCE_SHARE)
+        yield from _intervals(device, least, max(FENCE_MOST_SECONDS, usual.interval), lost, usual)
     for resource in case.cib.addresses:
         lost = "that the address was lost is never noticed"
-        usual = _address_interval(resource)
-        mend = f"pcs resource update {resource.id} op monitor interval={usual}s"
-        yield from _intervals(resource, usual * ADDRESS_SHARE, ADDRESS_MOST_SECONDS, lost, mend)
+        usual = _address_monitor(resource)
+        yield from _intervals(resource, usual.interval * ADDRESS_SHARE, ADDRESS_MOST_SECONDS, lost, usual)
 
 
-def _address_interval(resource: Resource) -> int:
+def _address_monitor(resource: Resource) -> Monitor:
     text = resource.parameters.get("kind", "")
     kind = next((kind for kind in Kind if kind.value == text), Kind.PRIVATE)
     monitors = address_times(resource.parameters.get("provider", ""), kind).monitors
-    return min(monitor.interval for monitor in monitors)
+    return min(monitors, key=lambda monitor: monitor.interval)
 
 
-def _intervals(resource: Resource, least: float, most: float, lost: str, mend: str) -> Iterator[Finding]:
+def _intervals(resource: Resource, least: float, most: float, lost: str, usual: Monitor) -> Iterator[Finding]:
     check = f"monitors.{resource.id}"
     recurring = [op for op in resource.operations if op.name == "monitor" and op.interval > 0 and op.enabled]
+    every = f"{usual.interval}s"
     if not recurring:
-        yield warn(check, f"{resource.id} has no recurring monitor", lost, mend)
+        add = change_operation(resource, Operation("monitor"), interval=every, timeout=f"{usual.timeout}s")
+        yield warn(check, f"{resource.id} has no recurring monitor", lost, add)
         return
     fine = True
     for interval, count in Counter(op.interval for op in recurring).items():
         if count > 1:
             fine = False
             why = "Pacemaker knows operations by name and interval, and runs one of them only"
-            yield warn(check, f"{resource.id} has {count} monitors with interval {interval:g} s", why, mend)
-    shortest = min(op.interval for op in recurring)
+            last = [op for op in recurring if op.interval == interval][-1]
+            what = f"{resource.id} has {count} monitors with interval {interval:g} s"
+            yield warn(check, what, why, remove_operation(resource, last))
+    most_often = min(recurring, key=lambda op: op.interval)
+    shortest = most_often.interval
+    # One command for all that is wrong with a monitor: a second one would take the first one's change back.
+    mend = _mended(resource, most_often, interval=every)
     if shortest < least:
         fine = False
         why = "it spends the account's request limit, and a throttled API fails when it is needed"
@@ -71,9 +78,16 @@ def _intervals(resource: Resource, least: float, most: float, lost: str, mend: s
     for operation in recurring:
         if operation.on_fail == "ignore":
             fine = False
-            yield warn(check, f"{resource.id}: monitor has on-fail=ignore", lost, mend)
+            what = f"{resource.id}: monitor has on-fail=ignore"
+            beyond = operation == most_often and not least <= shortest <= most
+            yield warn(check, what, lost, mend if beyond else _mended(resource, operation))
     if fine:
         yield good(check, f"{resource.id}: {' and '.join(_said(operation) for operation in recurring)}")
+
+
+def _mended(resource: Resource, operation: Operation, **changes: str) -> str:
+    ignored = {"on_fail": ""} if operation.on_fail == "ignore" else {}
+    return change_operation(resource, operation, **changes, **ignored)
 
 
 def _said(operation: Operation) -> str:

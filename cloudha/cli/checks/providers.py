@@ -47,7 +47,7 @@ def find(case: Case) -> Iterator[Finding]:
             "provider.none",
             "no cloud is named: neither --provider nor a resource of ours in the configuration says which",
             "nothing of the cloud was looked at",
-            "give --provider NAME; installed here: cloudha providers",
+            "give --provider NAME; see what is installed: cloudha providers",
         )
 
 
@@ -59,7 +59,7 @@ def _nameless(case: Case) -> Iterator[Finding]:
         *(("resource", address) for address in case.cib.addresses),
     ):
         if not resource.parameters.get("provider"):
-            mend = f"pcs {verb} update {resource.id} provider=NAME; installed here: cloudha providers"
+            mend = f"pcs {verb} update {resource.id} provider=NAME; see what is installed: cloudha providers"
             what = f"{resource.id}: parameter provider is missing"
             yield bad(f"provider.{resource.id}", what, "the agent refuses to work without it", mend)
 

@@ -14,7 +14,7 @@ from cloudha.record import Record
 
 __all__ = ["find"]
 
-RUN_SECONDS = 3.0
+RUN_SECONDS = 10.0
 VERSION = re.compile(r"\d+(?:\.\d+)+")
 
 
@@ -57,13 +57,14 @@ def _program(wanted: _Wanted, case: Case) -> Finding:
     install = f"install the package {wanted.package}"
     if not program:
         return _missing(wanted, case, install)
+    look = f"look at it with: {' '.join(wanted.command)}"
     try:
         ran = run([program, *wanted.command[1:]], min(RUN_SECONDS, case.deadline.remaining))
     except CloudhaError as error:
-        return unknown(check, f"the version of {wanted.name} is unknown: {error.cause}", "not looked at", install)
+        return unknown(check, f"the version of {wanted.name} is unknown: {error.cause}", "not looked at", look)
     found = VERSION.search(ran.out)
     if ran.code or not found:
-        return unknown(check, f"the version of {wanted.name} is unknown: {ran.said}", "not looked at", install)
+        return unknown(check, f"the version of {wanted.name} is unknown: {ran.said}", "not looked at", look)
     version = tuple(int(part) for part in found[0].split("."))
     if version < wanted.least:
         least = ".".join(map(str, wanted.least))

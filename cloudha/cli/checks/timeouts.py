@@ -6,12 +6,14 @@ enough of it for a slow request to be tried again.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from cloudha.agents.fence_actions import ON_LEAST_SECONDS
 from cloudha.cli.checks.case import Case
 from cloudha.cli.checks.cib import Operation, Resource, seconds
 from cloudha.cli.checks.finding import Finding, bad, good, warn
+from cloudha.cli.checks.mending import change_operation
 from cloudha.cli.checks.targets import AddressTarget, FenceTarget, Target
 from cloudha.context import READ_SECONDS
 from cloudha.deadline import operation_deadline
@@ -26,6 +28,8 @@ STONITH_SECONDS = 60.0
 POWER_MARGIN = 10.0
 # Requests of one action when all goes well (find, ask, two looks; tokens of the first), rounded up.
 REQUESTS = {"off": 8, "start": 6, "stop": 8, "monitor": 4}
+# What its requests take now, this many times, is enough for an operation.
+SLOW_TIMES = 3
 # One request that hangs ends after READ_SECONDS; with less than this there is no time for another try.
 SECOND_TRY_SECONDS = {"start": 20.0, "stop": 20.0, "monitor": 15.0}
 FENCING_FAILS = (
@@ -103,12 +107,15 @@ def _monitor(check: str, device: Resource, query: float) -> Iterator[Finding]:
     operation = device.operation("monitor")
     own = seconds(device.parameters.get("pcmk_monitor_timeout", ""))
     allowed = operation.timeout if own is None else own
+    wanted = f"{query + POWER_MARGIN:g}s"
     if query >= allowed:
         yield warn(
             f"{check}.monitor",
             f"{device.id}: its monitor may take {query:g} s (query_timeout), and Pacemaker allows {allowed:g} s",
             "it is killed before it can say why it fails",
-            f"pcs stonith update {device.id} op monitor timeout={query + POWER_MARGIN:g}s",
+            f"pcs stonith update {device.id} pcmk_monitor_timeout={wanted}"
+            if own is not None
+            else change_operation(device, operation, timeout=wanted),
         )
 
 
@@ -116,7 +123,12 @@ def _operation(target: AddressTarget, resource: Resource, operation: Operation) 
     name, allowed = operation.name, operation.timeout
     check = f"timeouts.{resource.id}.{name}"
     least = max(_usual(target, name), SECOND_TRY_SECONDS[name])
-    update = f"pcs resource update {resource.id} op {name} timeout={least:g}s"
+    needed = REQUESTS[name] * (target.latency or 0.0)
+    changes = {"timeout": f"{max(allowed, least, math.ceil(SLOW_TIMES * needed)):g}s"}
+    if name == "stop" and operation.on_fail in ("ignore", "block"):
+        changes["on_fail"] = "fence"
+    # One command for all that may be wrong with it: a second one would take the first one's change back.
+    update = change_operation(resource, operation, **changes)
     said = f"{resource.id}: {name} has {allowed:g} s" + ("" if operation.explicit else ", Pacemaker's default")
     usable = operation_deadline(allowed).remaining
     if usable <= READ_SECONDS:
@@ -129,9 +141,8 @@ def _operation(target: AddressTarget, resource: Resource, operation: Operation) 
     if name == "stop" and operation.on_fail in ("ignore", "block"):
         why = "the address may stay bound here while the service starts elsewhere"
         why = why if operation.on_fail == "ignore" else "after a failed stop the service is down until somebody comes"
-        mend = f"pcs resource update {resource.id} op stop on-fail=fence"
         say = bad if operation.on_fail == "ignore" else warn
-        yield say(f"{check}.on-fail", f"{resource.id}: stop has on-fail={operation.on_fail}", why, mend)
+        yield say(f"{check}.on-fail", f"{resource.id}: stop has on-fail={operation.on_fail}", why, update)
 
 
 def _usual(target: AddressTarget, name: str) -> float:

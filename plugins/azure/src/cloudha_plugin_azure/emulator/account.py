@@ -319,7 +319,7 @@ class Account:
         items = document["properties"]["ipConfigurations"]
         public = [p for p in self.public_ips.values() if p["properties"]["ipAddress"] == str(ip)]
         # An ipConfiguration takes one public address: this one gets an ipConfiguration of its own.
-        private = str(ip) if kind is Kind.PRIVATE else f"10.0.1.{200 + len(items)}"
+        private = str(ip) if kind is Kind.PRIVATE else self._free_address()
         name = f"given-{private}".replace(".", "-").replace(":", "-")
         item: Document = {
             "name": name,
@@ -339,6 +339,15 @@ class Account:
             item["properties"]["publicIPAddress"] = {"id": public[0]["id"]}
         items.append(item)
         self.settle(nic)
+
+    def _free_address(self) -> str:
+        """Return a private address that no interface has: Azure gives none twice in a subnet."""
+        used = {
+            item["properties"]["privateIPAddress"]
+            for nic in self.nics.values()
+            for item in nic["properties"]["ipConfigurations"]
+        }
+        return next(text for n in range(200, 255) if (text := f"10.0.1.{n}") not in used)
 
     def close(self) -> None:
         """Stop all that is under way."""
