@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import time
 
@@ -14,7 +15,8 @@ from cloudha.lab.reading import NODE_LOGS
 from cloudha.lab.state import LabState, read_lines
 from failover_clouds import ANSWERS
 from failover_clusters import VIP
-from failover_story import Request, Story, interesting
+from failover_processes import FenceProcesses
+from failover_story import ACCEPTED, STOP, Request, Story, interesting
 
 __all__ = ["cut_power", "lose_service", "move_back", "settle"]
 
@@ -66,12 +68,23 @@ def cut_power(state: LabState) -> Story:
         raise NotReady("nobody answers for the address")
     begin = time.monotonic()
     verbs.cut(state, victim)
-    if not poll(lambda: _taken_over(state, victim, begin), FAILOVER_SECONDS, every=0.1):
+    processes = FenceProcesses()
+
+    def over() -> bool:
+        processes.look()
+        return _taken_over(state, victim, begin)
+
+    if not poll(over, FAILOVER_SECONDS, every=0.1):
         raise NotReady(f"nobody took over from {victim} within {FAILOVER_SECONDS:g} s")
     both = evidence.double_holders(state, begin - 1.0)
     if both:
         raise LabError(f"two holders: {'; '.join(both)}")
-    return _told(state, victim, begin, controller=seen.dc == victim)
+    story = _told(state, victim, begin, controller=seen.dc == victim)
+    stop = [request.begin for request in story.requests if request.operation in STOP and request.status in ACCEPTED]
+    agent = processes.at_work(begin + stop[0]) if stop else None
+    if agent is None:
+        raise LabError("no fence agent was seen at work when the stop was asked for")
+    return dataclasses.replace(story, agent=agent - begin)
 
 
 def _taken_over(state: LabState, victim: str, begin: float) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["STAGES", "Request", "Span", "Split", "Story", "busy", "interesting", "split", "told"]
+__all__ = ["ACCEPTED", "STAGES", "STOP", "Request", "Span", "Split", "Story", "busy", "interesting", "split", "told"]
 
 #: in their order
 STAGES = ("detection", "head start", "fencing", "address", "network")
@@ -44,7 +44,8 @@ class Story:
 
     ``lines``: of the survivors' Pacemaker logs, each with its time, in order; ``stopped``: when the cloud had stopped
     the victim; ``held``: when the address was on the new holder's NIC; ``answered``: the client's first answer from
-    there; ``controller``: whether the victim was the cluster's designated controller.
+    there; ``controller``: whether the victim was the cluster's designated controller; ``agent``: when the fence agent's
+    process began, None where nobody looked.
     """
 
     victim: str
@@ -54,6 +55,7 @@ class Story:
     held: float
     answered: float
     controller: bool = False
+    agent: float | None = None
 
 
 @dataclass(frozen=True)
@@ -154,7 +156,9 @@ def _first(story: Story, pattern: re.Pattern[str], who: str, code: str = "") -> 
 
 
 def _agent_begins(story: Story) -> float:
-    """When the fence agent starts: fenced does not say so, only that it will, after a head start if there is one."""
+    """When the fence agent starts. Fenced does not say so, only that it will, after a head start if there is one."""
+    if story.agent is not None:
+        return story.agent
     for at, line in story.lines:
         if (found := DELAYED.search(line)) and found["node"] == story.victim:
             return at + int(found["seconds"])

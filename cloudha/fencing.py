@@ -26,7 +26,7 @@ from cloudha.types import Accepted, IPAddress, Node, NodeQuery, PowerReading, Po
 __all__ = ["find_node", "nodes", "power_off", "power_on"]
 
 # A first poll that is quick catches a fast cloud; later ones are as far apart as the operator or the vendor wants, but
-# for the first seconds, in which most stops end: twice as often then, for services wait meanwhile.
+# for the first seconds, in which most stops end: four times as often then, for services wait meanwhile.
 FIRST_POLL_SECONDS = 0.2
 QUICK_SECONDS = 10.0
 # A stop that was accepted and shows no effect is asked for again (lost, or the machine was started meanwhile).
@@ -168,7 +168,7 @@ def _drive(
             return
         # One "off" is there already: the second look comes as soon as it counts.
         nearly = any(change.reads and change.needless_since is None for change in waiting)
-        longest = interval / 2 if clock.elapsed < QUICK_SECONDS else interval
+        longest = interval / 4 if clock.elapsed < QUICK_SECONDS else interval
         clock.sleep(LOOK_APART_SECONDS if nearly else max(min(pause, longest), host.provider.info.poll_seconds))
         pause *= 2
         if clock.passed:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import re
+import subprocess
 import sys
+import time
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ BENCH = Path(__file__).parents[2] / "bench"
 sys.path.append(str(BENCH))
 
 from failover_picture import picture  # noqa: E402  # a script's module, found by the line above
+from failover_processes import FenceProcesses  # noqa: E402
 from failover_story import STAGES, Request, Story, busy, interesting, split, told  # noqa: E402
 
 # From a run in the lab, the times rounded: node1 dies, node2 fences it after a head start of 2 s.
@@ -104,6 +107,32 @@ def test_cloud_is_busy_once_at_a_time() -> None:
 def test_without_a_head_start_the_agent_begins_when_it_is_asked_for() -> None:
     lines = tuple(line for line in OURS.lines if "Delaying" not in line[1])
     assert split(dataclasses.replace(OURS, lines=lines)).stages["head start"] == pytest.approx(0.1)
+
+
+def test_the_agent_begins_when_its_process_was_seen() -> None:
+    parted = split(dataclasses.replace(OURS, agent=4.6))
+    assert parted.stages["head start"] == pytest.approx(2.2)
+    assert parted.fence["asking"] == pytest.approx(0.2)
+
+
+def test_a_process_is_known_by_its_program_and_by_when_it_was_there(tmp_path: Path) -> None:
+    agent = tmp_path / "fence_cloud"
+    agent.write_text("import time; time.sleep(60)")
+    before = time.monotonic()
+    with subprocess.Popen([sys.executable, str(agent)]) as process:
+        try:
+            looks = FenceProcesses()
+            for _ in range(2):
+                looks.look()
+            after = time.monotonic()
+            looks.look()
+            begun = looks.at_work(after)
+            assert begun is not None
+            # Counted in ticks of the kernel's clock.
+            assert before - 0.05 <= begun <= after
+            assert looks.at_work(before - 1) is None
+        finally:
+            process.kill()
 
 
 def test_a_failed_try_is_part_of_the_fencing() -> None:
