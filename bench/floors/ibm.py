@@ -36,7 +36,7 @@ def ask(method: str, url: str, headers: dict[str, str], body: str | None = None)
 
 
 with open(os.environ["FLOOR_TOKEN_FILE"]) as file:
-    bearer = {"Authorization": f"Bearer {json.load(file)['token']}"}
+    bearer = {"Authorization": f"Bearer {json.load(file)['document']['token']}"}
 place, version = f"{api}/v1", "version=2025-05-06&generation=2"
 if case == "status":
     print([item["status"] for item in ask("GET", f"{place}/instances?{version}&name={target}", bearer)["instances"]])

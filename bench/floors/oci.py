@@ -41,7 +41,7 @@ def ask(method: str, url: str, headers: dict[str, str], body: bytes | None = Non
 
 
 with open(os.environ["FLOOR_SESSION_FILE"]) as file:
-    session = json.load(file)
+    session = json.load(file)["document"]
 key = {name: int(text, 16) for name, text in session["key"].items()}
 
 
