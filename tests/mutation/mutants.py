@@ -494,11 +494,11 @@ PROVIDERS = (
         f"{IBM}test_private_addresses.py auto_delete",
     ),
     Mutant(
-        "IBM: an address on another machine is unbound",
+        "IBM: an interface that is another machine's by now has the address here",
         "plugins/ibm/src/cloudha_plugin_ibm/private_addresses.py",
         "if ip in interface.ips and interface.machine == me:",
         "if ip in interface.ips:",
-        f"{IBM}test_conformance.py private and (unbind or stop)",
+        f"{IBM}test_private_addresses.py another_machines",
     ),
     Mutant(
         "OCI: an address on another machine is unbound",

@@ -22,7 +22,7 @@ from cloudha.provider import (
     UnsupportedError,
 )
 from cloudha.testing.emulator import Effect, Fault
-from cloudha_plugin_ibm import interfaces
+from cloudha_plugin_ibm import interfaces, metadata
 from cloudha_plugin_ibm import private_addresses as addresses
 from cloudha_plugin_ibm.emulator import IbmEmulator
 from cloudha_plugin_ibm.emulator.network import give, unbind_reserved
@@ -76,6 +76,17 @@ def test_another_holder_is_found_in_the_subnet_page_by_page(ibm: IbmEmulator, co
     (binding,) = addresses.bindings(context(), query(ibm)).bindings
     assert binding.node_id == ibm.account.machine_id("n2")
     assert asked(ibm, "reserved_ips.list") == ["reserved_ips.list"] * 3
+
+
+def test_an_interface_that_is_another_machines_by_now_is_no_hint(
+    ibm: IbmEmulator, context: Contexts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """IBM documents no freshness of its metadata: it may still name an interface that was moved to another machine."""
+    give(ibm.account, Kind.PRIVATE, VIP, "n2")
+    (binding,) = addresses.bindings(context(), query(ibm, "n2")).bindings
+    monkeypatch.setattr(metadata, "interfaces", lambda *_: (binding.where,))
+    (found,) = addresses.bindings(context(), query(ibm)).bindings
+    assert found.node_id == ibm.account.machine_id("n2")
 
 
 def test_a_move_unbinds_then_binds(ibm: IbmEmulator, context: Contexts) -> None:
