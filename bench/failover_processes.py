@@ -18,7 +18,8 @@ STARTTIME = 22 - 3
 class FenceProcesses:
     """The fence agents' processes that :meth:`look` has seen, in all namespaces of this machine."""
 
-    def __init__(self) -> None:
+    def __init__(self, programs: tuple[bytes, ...] = AGENTS) -> None:
+        self._programs = programs
         # By process id: when it began and when it was last seen, on the monotonic clock.
         self._seen: dict[int, tuple[float, float]] = {}
 
@@ -34,7 +35,7 @@ class FenceProcesses:
         if pid in self._seen:
             place.stat()
             self._seen[pid] = self._seen[pid][0], now
-        elif any(agent in (place / "cmdline").read_bytes() for agent in AGENTS):
+        elif any(program in (place / "cmdline").read_bytes() for program in self._programs):
             fields = (place / "stat").read_text().rpartition(")")[2].split()
             booted = time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
             self._seen[pid] = int(fields[STARTTIME]) / TICKS - booted, now

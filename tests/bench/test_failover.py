@@ -116,12 +116,13 @@ def test_the_agent_begins_when_its_process_was_seen() -> None:
 
 
 def test_a_process_is_known_by_its_program_and_by_when_it_was_there(tmp_path: Path) -> None:
-    agent = tmp_path / "fence_cloud"
+    # Labs of other tests have fence agents of their own meanwhile.
+    agent = tmp_path / "fence_of_this_test"
     agent.write_text("import time; time.sleep(60)")
     before = time.monotonic()
     with subprocess.Popen([sys.executable, str(agent)]) as process:
         try:
-            looks = FenceProcesses()
+            looks = FenceProcesses((str(agent).encode(),))
             for _ in range(2):
                 looks.look()
             after = time.monotonic()
