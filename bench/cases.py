@@ -15,6 +15,7 @@ from stage import AWSVIP, FENCE_AWS, FENCE_AZURE, FENCE_IBM, Agents, Stage, inte
 __all__ = ["Case", "growing", "others", "papers", "working"]
 
 FLEETS = (10, 1000, 10_000)
+CROWD = "AWS; a listing has moto's own element for one instance as often as there are machines"
 SIMULATED_FLEETS = (10, 1000, 10_000)
 
 
@@ -108,7 +109,8 @@ def growing(root: Path) -> Iterator[Case]:
         for action in ("status", "list"):
             ours, theirs = stage.fence(action)
             both = {"cloudha": ours, "fence_aws": theirs}
-            yield Case(f"fence: {action}, {machines:,} machines", both, servers=stage.servers, share=0.2)
+            title = f"fence: {action}, {machines:,} machines"
+            yield Case(title, both, CROWD if action == "list" else "", servers=stage.servers, share=0.2)
         stage.close()
     for machines in SIMULATED_FLEETS:
         cloud = Simulated(Agents(root), machines)
