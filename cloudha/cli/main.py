@@ -110,16 +110,28 @@ def install(root: Path, *, remove: bool) -> None:
 
 
 @main.command()
-def providers() -> None:
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON document instead of text.")
+def providers(*, as_json: bool) -> None:
     """Show the installed providers."""
+    import json  # as below
+
     from cloudha import installed, plugins  # the other commands do not need it
 
+    found: list[dict[str, object]] = []
     for name in installed.installed_names():
         try:
             provider = plugins.load(name)
         except CloudhaError as error:
-            click.echo(f"{name}: BROKEN: {error}", err=True)
-        else:
-            kinds = ", ".join(kind.value for kind in provider.info.kinds) or "no addresses"
-            fencing = "fencing" if provider.implements("power_off") else "no fencing"
-            click.echo(f"{name}: {provider.info.title} ({fencing}; {kinds}) - {provider.entry.origin}")
+            found.append({"provider": name, "broken": str(error)})
+            if not as_json:
+                click.echo(f"{name}: BROKEN: {error}", err=True)
+            continue
+        kinds = [kind.value for kind in provider.info.kinds]
+        fences = provider.implements("power_off")
+        about = {"title": provider.info.title, "fencing": fences, "kinds": kinds, "from": provider.entry.origin}
+        found.append({"provider": name, **about})
+        if not as_json:
+            can = f"{'fencing' if fences else 'no fencing'}; {', '.join(kinds) or 'no addresses'}"
+            click.echo(f"{name}: {provider.info.title} ({can}) - {provider.entry.origin}")
+    if as_json:
+        click.echo(json.dumps({"providers": found}, indent=2))

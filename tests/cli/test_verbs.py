@@ -308,6 +308,15 @@ def test_what_is_not_confirmed_fails(cloudha: Command, cloud: SimEmulator) -> No
     failed(cloudha("off", "n2", "--yes", "--timeout", "2"), "power_off was accepted", "stopping", "cloudha status")
 
 
+def test_providers_are_listed_for_people_and_for_programs() -> None:
+    lines = subprocess.run([COMMAND, "providers"], capture_output=True, text=True, check=True).stdout.splitlines()
+    shown = subprocess.run([COMMAND, "providers", "--json"], capture_output=True, text=True, check=True).stdout
+    found = {item["provider"]: item for item in json.loads(shown)["providers"]}
+    assert sorted(found) == [line.partition(":")[0] for line in lines]
+    assert found["sim"]["kinds"] == ["private", "public", "route"]
+    assert found["sim"]["fencing"] is True
+
+
 def test_an_interruption_says_what_is_unknown(cloudha: Command, cloud: SimEmulator) -> None:
     cloud.cloud.behaviour.stop = 60
     # A suite that runs in the background of a script ignores the signal, and so does what it starts.
