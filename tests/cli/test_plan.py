@@ -25,11 +25,11 @@ from private_node import PrivateNode, private_node
 CLOUDHA = str(Path(sys.executable).parent / "cloudha")
 TOOLS = ("/usr/sbin/pcs", "/usr/sbin/cibadmin", "/usr/sbin/crm_verify", "/usr/sbin/crm_simulate")
 CANARY = "CANARY+s3cr3t/x"
-WORK = "/run/work"
+WORK = "/run/plan"
 
 # A cluster without daemons: its configuration is a file, everything else is the real tools.
 FAKE_PCS = """#!/bin/sh
-LIVE=/run/work/live.xml
+LIVE=/run/plan/live.xml
 case "$1 $2" in
 "cluster cib") exec cp "$LIVE" "$3" ;;
 "cluster cib-push") echo push >> "$LIVE.pushes"; [ ! -e "$LIVE.refuse" ] || { echo "no quorum" >&2; exit 1; }
@@ -44,12 +44,12 @@ case "$1 $2" in
 esac
 """
 FAKE_CIBADMIN = """#!/bin/sh
-[ "$1" = --empty ] || export CIB_file="${CIB_file:-/run/work/live.xml}"
+[ "$1" = --empty ] || export CIB_file="${CIB_file:-/run/plan/live.xml}"
 exec /usr/sbin/cibadmin "$@"
 """
 # refresh forgets a resource, as the controllers do; wait lets the cluster act, and the probes find what is there.
 FAKE_CRM_RESOURCE = """#!/bin/sh
-LIVE=/run/work/live.xml
+LIVE=/run/plan/live.xml
 case "$1" in
 --refresh) exec sed -i "/<lrm_resource .*id=\\"$3\\"/,/<.lrm_resource>/d" "$LIVE" ;;
 --wait) grep -q 'primitive id="vip-cloud"' "$LIVE" && probe=--op-fail=vip-cloud_monitor_0@n1=0

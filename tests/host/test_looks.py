@@ -77,6 +77,8 @@ def list_ips(context, query):
 
 @hookimpl
 def bind_ip(context, change):
+    if SAYS.get("bind_ip") == ["conflict"]:
+        raise Conflict("somebody else's change is under way")
     return Accepted()
 
 @hookimpl
@@ -257,6 +259,19 @@ def test_of_two_machines_both_must_be_off(distribution: MakeDistribution) -> Non
 def test_off_without_an_accepted_stop_is_not_believed(distribution: MakeDistribution) -> None:
     it, _ = host(distribution, "off", 2.0, power_state=[PowerState.OFF], power_off=["conflict"])
     with pytest.raises(Unconfirmed, match="not accepted"):
+        fencing.power_off(it, [NODE], interval=0.1)
+
+
+def test_when_time_is_up_a_start_tells_what_was_refused(distribution: MakeDistribution) -> None:
+    """Time runs out in a pause, so that the last question is not even asked: that is not what an operator must know."""
+    it, _ = host(distribution, "start", 2.0, list_ips=[None], bind_ip=["conflict"])
+    with pytest.raises(Unconfirmed, match="change is under way"):
+        FloatingAddress(it, REQUEST).start()
+
+
+def test_when_time_is_up_a_stop_of_a_machine_tells_what_was_refused(distribution: MakeDistribution) -> None:
+    it, _ = host(distribution, "off", 2.0, power_state=[PowerState.ON, "away"], power_off=["conflict"])
+    with pytest.raises(Unconfirmed, match="it is starting"):
         fencing.power_off(it, [NODE], interval=0.1)
 
 

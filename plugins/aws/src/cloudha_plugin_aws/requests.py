@@ -50,7 +50,7 @@ def requests(planned: Planned) -> tuple[ApiRequest, ...]:
     return tuple(make(planned, planned.ip, node)) if make else ()
 
 
-def _login(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _login(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     settings = planned.settings
     if not settings.text("region"):
         known = "unless a profile or the environment tells the region"
@@ -65,17 +65,17 @@ def _login(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001
         yield ApiRequest("sts:AssumeRole", f"RoleArn={role}")
 
 
-def _list_nodes(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_nodes(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     for search in _searches(planned.plug):
         filters = [*search, *parse_filters(planned.settings.text("filter"))]
         yield _look("DescribeInstances", f"MaxResults={PAGE}, {_filters((f['Name'], f['Values']) for f in filters)}")
 
 
-def _power_state(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _power_state(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _look("DescribeInstances", f"InstanceIds=[{node}]")
 
 
-def _power_on(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _power_on(planned: Planned, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _change("StartInstances", f"InstanceIds=[{node}]")
 
 
@@ -92,18 +92,18 @@ def _power_off(planned: Planned, node: str) -> Iterator[ApiRequest]:
     yield _change("StopInstances", f"InstanceIds=[{node}], Force=true, SkipOsShutdown=true")
 
 
-def _list_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _interfaces(_holding(ip))
     twins = "where several VPCs have the address, unless the metadata service tells this machine's"
     yield _interfaces(("attachment.instance-id", node or "{machine}"), when=twins)
 
 
-def _list_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _elastic(ip)
     yield _interfaces(("network-interface-id", "{interface}"), when=HELD)
 
 
-def _list_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _tables(planned)
     yield _interfaces(("network-interface-id", "{interface}"), when=HELD)
 

@@ -106,7 +106,7 @@ def _power(arm: _Arm, planned: Planned) -> Iterator[ApiRequest]:
         yield arm.machine("POST", machine, "/start")
 
 
-def _login(arm: _Arm, planned: Planned) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _login(arm: _Arm, planned: Planned) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     settings = planned.settings
     if not (settings.text("subscription_id") and settings.text("resource_group")):
         yield ApiRequest(f"GET /metadata/instance?api-version={INSTANCE_VERSION}", service=METADATA)
@@ -138,7 +138,7 @@ def _list_nodes(arm: _Arm, planned: Planned) -> Iterator[ApiRequest]:
     yield arm.machine("GET", where, view=True).replace(when="for the machine whose interface has the address")
 
 
-def _list_private(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_private(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _under_way()
     yield arm.listing(INTERFACES, when="unless a change of this action is under way")
 
@@ -162,7 +162,7 @@ def _unbind_private(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiR
         yield arm.network_thing("PUT", item.where, body=f"the interface as it was read, without {ip}")
 
 
-def _list_public(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_public(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _under_way()
     yield arm.listing(PUBLIC, when="unless a change of this action is under way")
     yield arm.network_thing("GET", f"{INTERFACES}/{{interface}}", when="where an interface has it")
@@ -191,7 +191,7 @@ def _unbind_public(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRe
         yield arm.network_thing("PUT", item.where, body=f"the interface as it was read, without {ip}")
 
 
-def _list_routes(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_routes(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _under_way()
     for table in _tables(planned):
         yield arm.network_thing("GET", table)
@@ -211,7 +211,7 @@ def _bind_route(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiReque
         yield arm.network_thing("PUT", _table(item.where), "/routes/{route}", body=body, when=_old(item, there))
 
 
-def _unbind_route(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _unbind_route(arm: _Arm, planned: Planned, ip: IPAddress) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield arm.listing(INTERFACES)
     mine = {item.where for item in _here(planned)}
     for text, table in zip(_wanted(planned), _tables(planned), strict=True):

@@ -87,14 +87,14 @@ def _switch(node: str, hook: str) -> Iterator[ApiRequest]:
     yield _get(f"instances/{node}", when="where that is refused, since the machine is so already")
 
 
-def _list_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     mine = "unless the metadata service has told this machine's interface already"
     yield _get(f"instances/{node}", when=mine)
     yield _get(f"virtual_network_interfaces/{INTERFACE}")
     yield _listing(f"subnets/{SUBNET}/reserved_ips", when="unless that interface has it")
 
 
-def _bind_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _bind_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     there = NOT_THERE if any(_here(planned, node)) else ""
     yield _get(f"instances/{node}")
     yield _get(f"virtual_network_interfaces/{INTERFACE}")
@@ -107,7 +107,7 @@ def _bind_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiReq
     yield _change("PUT", f"virtual_network_interfaces/{INTERFACE}/ips/{free}", when=there)
 
 
-def _unbind_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _unbind_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _get(f"instances/{node}")
     yield _get(f"virtual_network_interfaces/{INTERFACE}")
     for item in _here(planned, node):
@@ -115,12 +115,12 @@ def _unbind_private(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiR
         yield _change("DELETE", f"virtual_network_interfaces/{item.where}/ips/{RESERVED}")
 
 
-def _list_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _floating(planned)
     yield _get(f"virtual_network_interfaces/{INTERFACE}", when="where an interface has it")
 
 
-def _bind_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _bind_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     there = NOT_THERE if any(_here(planned, node)) else ""
     yield _get(f"instances/{node}")
     yield _get(f"virtual_network_interfaces/{INTERFACE}")
@@ -130,14 +130,14 @@ def _bind_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequ
     yield _change("PATCH", f"floating_ips/{free}", {"target": {"id": INTERFACE}}, when=there)
 
 
-def _unbind_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _unbind_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _get(f"instances/{node}")
     yield _floating(planned)
     for item in _here(planned, node):
         yield _change("DELETE", f"virtual_network_interfaces/{item.where}/floating_ips/{{floating ip}}")
 
 
-def _list_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _get(f"instances/{node}")
     yield from _tables(planned)
     yield _listing("instances", vpc_id=_vpc(planned), when="where a route leads to another machine")
@@ -170,7 +170,7 @@ def _bind_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequ
     yield _change("DELETE", f"{routes}/{{route}}", when=stale)
 
 
-def _unbind_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _unbind_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     yield _get(f"instances/{node}")
     yield from _tables(planned)
     for _ in _here(planned, node):

@@ -149,7 +149,7 @@ def _unbind_public(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRe
         yield _change("PUT", "publicIps/{public ip}", {"privateIpId": ""})
 
 
-def _list_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - as its like
+def _list_routes(planned: Planned, ip: IPAddress, node: str) -> Iterator[ApiRequest]:  # noqa: ARG001 - all are called alike
     for table in _tables(planned):
         yield _get(f"routeTables/{table}")
     yield from _whose(planned, node, "where it has a rule for the address")
