@@ -45,6 +45,8 @@ class Walk:
     proposed: dict[str, Any] = field(default_factory=dict)
     parts: dict[str, tuple[float, float]] = field(default_factory=dict)
     said: str = ""
+    #: where the address was when the agents were exchanged
+    holder: str = ""
     #: what tells a restart: process id of the web server before and after the exchange of the addresses
     web: list[str] = field(default_factory=list)
 
@@ -114,9 +116,11 @@ def walk(before: Stage) -> Walk:
     walk.paste("node1", "remove the old fencing")
     assert runs(state, "fence-cloud"), cluster.any_view(state)
     cluster.wait_idle(state)
-    walk.web.append(before.run(before.answering() or "", "cat", "/run/nginx.pid"))
+    # Mostly the first node; a fenced node that is back before its peer takes over has its preference's way.
+    walk.holder = before.holder
+    walk.web.append(before.run(walk.holder, "cat", "/run/nginx.pid"))
     _exchange(walk)
-    walk.web.append(before.run(before.answering() or "", "cat", "/run/nginx.pid"))
+    walk.web.append(before.run(walk.holder, "cat", "/run/nginx.pid"))
     return walk
 
 
@@ -146,7 +150,7 @@ def _try_fencing(walk: Walk) -> None:
 def _exchange(walk: Walk) -> None:
     looks = walk.paste("node1", "exchange the addresses")
     # The three looks: found where the address is; no history of the old ones; nothing would be done.
-    assert re.findall(r"resource (\S+) is running on: (\S+)", looks) == [("vip-cloud", "node1")]
+    assert re.findall(r"resource (\S+) is running on: (\S+)", looks) == [("vip-cloud", walk.holder)]
     assert "<lrm_resource" not in looks
     summary, _, executed = looks.partition("Transition Summary:")[2].partition("Executing Cluster Transition:")
     assert summary.split() == []
@@ -164,7 +168,7 @@ def test_the_new_agents_run_and_nothing_of_the_old_is_left(walk: Walk, before: S
     seen = cluster.any_view(walk.state)
     assert seen is not None
     assert set(seen.running) == set(NEW)
-    assert {seen.running[name] for name in ("vip-cloud", "web", "mail")} == {("node1",)}
+    assert {seen.running[name] for name in ("vip-cloud", "web", "mail")} == {(walk.holder,)}
     assert seen.failed == ()
     content = before.run("node1", "cibadmin", "--query")
     root = ET.fromstring(content)  # noqa: S314 - of a cluster of ours
@@ -219,10 +223,12 @@ def changes(walk: Walk, title: str) -> set[str]:
 def test_the_address_never_left(walk: Walk, record_property: Record) -> None:
     begin, end = walk.parts["exchange"]
     assert evidence.double_holders(walk.state, 0.0) == []
-    assert changes(walk, "try it") == {"StopInstances", "StartInstances", "AssignPrivateIpAddresses"}
+    # The address moves with the service, which need not move: see walk().
+    power = {"StopInstances", "StartInstances"}
+    assert power <= changes(walk, "try it") <= {*power, "AssignPrivateIpAddresses"}
     assert changes(walk, "exchange") == set()
     held = [h for h in evidence.holdings(walk.state, begin) if h.begin < end]
-    assert [(h.node, h.begin < begin, h.end > end) for h in held] == [("node1", True, True)]
+    assert [(h.node, h.begin < begin, h.end > end) for h in held] == [(walk.holder, True, True)]
     assert walk.web[0] == walk.web[1], "the web server was not restarted"
     for title in ("try it", "exchange"):
         gap = longest_gap(walk.state, *walk.parts[title])
@@ -241,8 +247,8 @@ def longest_gap(state: LabState, begin: float, end: float) -> float:
 def test_then_a_power_cut_fails_over(walk: Walk, before: Stage, record_property: Record) -> None:
     before.begin = time.monotonic()
     story = told(failover(walk.state, Cause.POWER), record_property)
-    assert story.fenced == (story.victim,) == ("node1",)
-    assert story.holder == "node2"
+    assert story.fenced == (story.victim,) == (walk.holder,)
+    assert story.holder == before.other(walk.holder)
     assert runs(walk.state, "vip-cloud", "web", "mail")
-    assert poll(lambda: served(before) == "node2", 30)
+    assert poll(lambda: served(before) == story.holder, 30)
     assert evidence.double_holders(walk.state, 0.0) == []
