@@ -44,21 +44,41 @@ def main() -> None:
     """Measure, and write the report."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=15, help="runs of each command (default 15)")
+    parser.add_argument("--counts", metavar="FILE", help="only count requests and processes; write nothing but FILE")
     parser.add_argument("--inside", metavar="FILE", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.inside:
-        Path(options.inside).write_text(json.dumps(measure_all(options.runs), indent=1))
+        found = count_all() if options.counts else measure_all(options.runs)
+        Path(options.inside).write_text(json.dumps(found, indent=1))
         return
     if os.geteuid() != 0:
         sys.exit("bench: must run as root: Debian's agents are kept in a network namespace of their own")
+    if options.counts:
+        enter("--counts", options.counts, "--inside", options.counts)
+        return
     RESULTS.mkdir(exist_ok=True)
     raw = RESULTS / "bench.json"
-    inside = [sys.executable, str(HERE), "--runs", str(options.runs), "--inside", str(raw)]
-    subprocess.run(["unshare", "--net", "--mount", "sh", "-c", SETUP, "sh", *inside], check=True)
+    enter("--runs", str(options.runs), "--inside", str(raw))
     from report import write
 
     write(json.loads(raw.read_text()), TREE / "docs")
     print(f"written: docs/benchmark.md, docs/benchmark.svg; raw numbers: {raw.relative_to(TREE)}")
+
+
+def enter(*words: str) -> None:
+    """Run this program with these arguments in a network namespace of its own."""
+    inside = [sys.executable, str(HERE), *words]
+    subprocess.run(["unshare", "--net", "--mount", "sh", "-c", SETUP, "sh", *inside], check=True)
+
+
+def count_all() -> list[dict[str, Any]]:
+    """Return what does not depend on the machine's speed: requests and processes of each contestant; no fleets."""
+    from cases import others, papers, working
+
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        root.chmod(0o755)
+        return [counted(case) for case in chain(papers(root), working(root, shutil.which("aws")), others(root))]
 
 
 def measure_all(runs: int) -> list[dict[str, Any]]:
@@ -78,7 +98,7 @@ def measure_all(runs: int) -> list[dict[str, Any]]:
 
 def measured(case: Case, runs: int) -> dict[str, Any]:
     """Run the contestants of a case in turn; the order changes with every round."""
-    from measure import processes, run
+    from measure import run
 
     names = list(case.contestants)
     costs: dict[str, list[dict[str, float]]] = {name: [] for name in names}
@@ -88,12 +108,22 @@ def measured(case: Case, runs: int) -> dict[str, Any]:
             cost = run(case.contestants[name])
             if turn:  # the first round warms the page cache for everybody
                 costs[name].append(vars(cost))
-    of = {}
+    found = counted(case)
     for name in names:
+        found["of"][name]["costs"] = costs[name]
+    return found
+
+
+def counted(case: Case) -> dict[str, Any]:
+    """Run each contestant of a case twice: its requests, its processes."""
+    from measure import processes, run
+
+    of = {}
+    for name in case.contestants:
         case.before()
         asked = count_requests(case, name, run)
         case.before()
-        of[name] = {"costs": costs[name], "processes": processes(case.contestants[name]), "requests": asked}
+        of[name] = {"processes": processes(case.contestants[name]), "requests": asked}
     case.after()
     return {"case": case.name, "note": case.note, "of": of}
 
