@@ -67,12 +67,11 @@ def finish(run: Callable[[], int], output: Output) -> NoReturn:
     """
     try:
         code = run()
-    except SystemExit as ended:
-        code = ended.code if isinstance(ended.code, int) and ended.code else 1
     except BrokenPipeError:
         # Nobody reads our answer, so there is none.
         code = 1
     # Whatever it is, nothing was confirmed; a traceback may hold secrets and does not tell an operator anything.
+    # SystemExit is no exception to that: a library that ends with 2 or 7 would say "off" or "not running".
     except BaseException as error:  # noqa: BLE001 - the last resort, see above
         output.say(f"internal error, nothing confirmed: {type(error).__name__}; report it with what you did")
         code = 1
